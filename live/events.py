@@ -1,0 +1,183 @@
+"""The words: states, kinds, the row, its version and its codec. Imports nothing of ours; everything else speaks it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+import msgspec
+
+
+class State(StrEnum):
+    """Where a run stands; the glossary says what each means."""
+
+    QUEUED = "queued"
+    RECEIVED = "received"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+
+
+class Kind(StrEnum):
+    """How a run came about."""
+
+    SCHEDULED = "scheduled"
+    AD_HOC = "ad_hoc"
+    CHILD = "child"
+
+
+STATES: tuple[str, ...] = tuple(State)
+KINDS: tuple[str, ...] = tuple(Kind)
+#: A run in one of these has ended, and only a later attempt changes it.
+FINAL = frozenset({State.SUCCEEDED, State.FAILED, State.CANCELLED})
+#: A run in one of these has ended or its worker is gone: nothing moves on the page.
+ENDED = FINAL | {State.LOST}
+
+
+class Phase:
+    """Which side of the start a row was made on. One process makes all rows of a phase, so its clock orders them."""
+
+    BEFORE = 0
+    SINCE = 1
+
+
+class Version(NamedTuple):
+    """What orders two rows of one run, whenever they arrive."""
+
+    attempt: int
+    phase: int
+    #: Microseconds since 1970; strictly growing within the process that made it.
+    moment: int
+
+
+class Progress(msgspec.Struct, frozen=True):
+    """How far a run has come."""
+
+    current: float | int
+    #: None means that nobody knows how much there is to do.
+    total: float | int | None = None
+    unit: str = ""
+    message: str = ""
+    #: Microseconds since 1970; the newest of an attempt is the one shown.
+    at: int = 0
+
+
+class Error(msgspec.Struct, frozen=True):
+    """Why a run failed, is retried, or was cancelled."""
+
+    type: str
+    message: str
+    #: The end of the traceback, bounded; "" when there is none.
+    traceback: str = ""
+
+
+class Row(msgspec.Struct, kw_only=True):
+    """A run's whole small state as one flat record: what is sent, stored and shown.
+
+    Whoever gets only the last row of a run knows the run. Times are aware UTC; `args` and `kwargs` are JSON text,
+    bounded and with secrets struck out; None means not yet, or not known.
+    """
+
+    id: str
+    task: str
+    title: str = ""
+    state: str
+    kind: str = Kind.AD_HOC
+    #: The name of the schedule that sent it; "" for none.
+    schedule: str = ""
+    queue: str = ""
+    worker: str = ""
+    #: The username of the owner; "" for nobody.
+    owner: str = ""
+    attempt: int = 1
+    progress: Progress | None = None
+    args: str = ""
+    kwargs: str = ""
+    result: str | None = None
+    error: Error | None = None
+    queued_at: datetime | None = None
+    received_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    #: Not before this time; None means at once.
+    eta: datetime | None = None
+    parent: str | None = None
+    root: str | None = None
+    group: str | None = None
+    version: Version
+
+    @property
+    def final(self) -> bool:
+        """Whether only a later attempt can still change it."""
+        return self.state in FINAL
+
+
+def rank(row: Row) -> tuple[Any, ...]:
+    """Order the rows of one run: the highest is what the run is now, in whatever order they came.
+
+    Within an attempt the first final row wins, as Celery's signals contradict each other after the end (a hard time
+    limit fires `task_failure` twice, then a late postrun); then the start, then the clock. `lost` is not final here.
+    """
+    attempt, phase, moment = row.version
+    if row.state in FINAL:
+        return (attempt, 1, 0, -moment, row.state)
+    return (attempt, 0, phase, moment, row.state)
+
+
+def merge(one: Row, other: Row) -> Row:
+    """Return what a run is, given two of its rows. Commutative, associative and idempotent.
+
+    The higher row wins whole. Only the progress is chosen by its own clock, among the rows of the winning attempt: a
+    row made by the worker's main process (cancelled, timed out) does not know how far the task had come.
+    """
+    winner, loser = (one, other) if rank(one) >= rank(other) else (other, one)
+    if loser.version.attempt != winner.version.attempt or loser.progress is None:
+        return winner
+    if winner.progress is not None and _newer(winner.progress, loser.progress):
+        return winner
+    return msgspec.structs.replace(winner, progress=loser.progress)
+
+
+def _newer(one: Progress, other: Progress) -> bool:
+    return _progress_rank(one) >= _progress_rank(other)
+
+
+def _progress_rank(progress: Progress) -> tuple[Any, ...]:
+    total = -1.0 if progress.total is None else progress.total
+    return (progress.at, progress.current, total, progress.unit, progress.message)
+
+
+def merge_all(rows: Iterable[Row]) -> dict[str, Row]:
+    """Merge any rows of any runs into one row a run, in the order in which the runs first came."""
+    merged: dict[str, Row] = {}
+    for row in rows:
+        known = merged.get(row.id)
+        merged[row.id] = row if known is None else merge(known, row)
+    return merged
+
+
+def sort_key(row: Row) -> tuple[float, str]:
+    """Order runs as every list shows them: newest first, told apart by id."""
+    return (-(row.queued_at.timestamp() if row.queued_at else 0.0), row.id)
+
+
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(list[Row])
+
+#: Encodes any wire value to JSON bytes; NaN and infinities become null.
+encode = _encoder.encode
+
+
+def encode_rows(rows: Iterable[Row]) -> bytes:
+    """Encode a batch as the log and the channel layer carry it."""
+    return _encoder.encode(list(rows))
+
+
+def decode_rows(data: bytes | str) -> list[Row]:
+    """Decode a batch; raises msgspec.DecodeError or msgspec.ValidationError for anything else."""
+    return _decoder.decode(data)

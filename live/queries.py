@@ -1,0 +1,124 @@
+"""Read side: what the database knows of runs, as rows, for one viewer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
+from django.db.models import Count, Q, QuerySet
+
+from live import events, topics
+from live.models import Attempt, LogPosition, Run
+
+#: The fields of a row that a Run has under the same name.
+PLAIN_FIELDS = tuple(
+    name for name in events.Row.__struct_fields__ if name not in ("version", "progress", "error")
+)
+
+
+class Viewer(msgspec.Struct, frozen=True):
+    """Who looks: they see their own runs, or everybody's with the permission `live.view_all_runs`."""
+
+    username: str
+    sees_all: bool
+
+    @classmethod
+    def of(cls, user: AbstractBaseUser | AnonymousUser) -> Viewer:
+        """Ask the user's rights, which may query the database."""
+        if not user.is_authenticated:
+            return cls(username="", sees_all=False)
+        return cls(username=user.get_username(), sees_all=user.has_perm("live.view_all_runs"))  # type: ignore[union-attr]
+
+    def may_see(self, row: events.Row) -> bool:
+        """Whether the row may leave the server for this viewer; `visible` says the same in SQL."""
+        return self.sees_all or (bool(self.username) and row.owner == self.username)
+
+
+class AttemptRow(msgspec.Struct, frozen=True):
+    """One try of a run, as the wire and the pages show it."""
+
+    number: int
+    state: str
+    worker: str
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: events.Error | None
+
+
+def visible(viewer: Viewer) -> QuerySet[Run]:
+    """Return the runs that the viewer may see."""
+    if viewer.sees_all:
+        return Run.objects.all()
+    return Run.objects.filter(owner=viewer.username) if viewer.username else Run.objects.none()
+
+
+def page(viewer: Viewer, filter: topics.Filter, limit: int, offset: int = 0) -> list[events.Row]:
+    """Return one page of a list, newest first."""
+    runs = _scoped(visible(viewer), filter)
+    if filter.state:
+        runs = runs.filter(state__in=filter.state)
+    return [to_row(run) for run in runs.order_by("-queued_at", "id")[offset : offset + limit]]
+
+
+def counts(viewer: Viewer, filter: topics.Filter) -> dict[str, int]:
+    """Count the list's runs by state, without the filter's own state, so that tabs can show numbers."""
+    found = _scoped(visible(viewer), filter).order_by().values_list("state").annotate(Count("id"))
+    return {**dict.fromkeys(events.STATES, 0), **dict(found)}
+
+
+def run(viewer: Viewer, run_id: str) -> events.Row | None:
+    """Return one run, or None when there is none or it is not the viewer's to see."""
+    found = visible(viewer).filter(id=run_id).first()
+    return to_row(found) if found else None
+
+
+def attempts(viewer: Viewer, run_id: str) -> list[AttemptRow]:
+    """Return the tries of one run in their order; none when it is not the viewer's to see."""
+    found = Attempt.objects.filter(run__in=visible(viewer).filter(id=run_id)).order_by("number")
+    return [to_attempt_row(attempt) for attempt in found]
+
+
+def rows_by_id(run_ids: Iterable[str]) -> dict[str, events.Row]:
+    """Return the stored rows of these runs, whoever may see them."""
+    return {run.id: to_row(run) for run in Run.objects.filter(id__in=list(run_ids))}
+
+
+def position() -> tuple[str, int]:
+    """Return the epoch and seq up to which the log is recorded; ("", 0) before the first."""
+    found = LogPosition.objects.filter(id=1).values_list("epoch", "seq").first()
+    return found or ("", 0)
+
+
+def to_row(run: Run) -> events.Row:
+    """Read a stored run as the row it was."""
+    values: dict[str, Any] = {name: getattr(run, name) for name in PLAIN_FIELDS}
+    return events.Row(
+        **values,
+        progress=msgspec.convert(run.progress, events.Progress) if run.progress else None,
+        error=msgspec.convert(run.error, events.Error) if run.error else None,
+        version=events.Version(run.version_attempt, run.version_phase, run.version_moment),
+    )
+
+
+def to_attempt_row(attempt: Attempt) -> AttemptRow:
+    """Read a stored attempt as the wire shows it."""
+    return AttemptRow(
+        number=attempt.number,
+        state=attempt.state,
+        worker=attempt.worker,
+        started_at=attempt.started_at,
+        finished_at=attempt.finished_at,
+        error=msgspec.convert(attempt.error, events.Error) if attempt.error else None,
+    )
+
+
+def _scoped(runs: QuerySet[Run], filter: topics.Filter) -> QuerySet[Run]:
+    exact = {name: getattr(filter, name) for name in topics.EXACT_FIELDS if getattr(filter, name)}
+    runs = runs.filter(**exact)
+    if filter.q:
+        runs = runs.filter(Q(title__icontains=filter.q) | Q(task__icontains=filter.q) | Q(id__icontains=filter.q))
+    return runs

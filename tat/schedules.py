@@ -1,0 +1,18 @@
+"""Beat's scheduler: entries live in the database, and the ones in settings are seeds, not orders."""
+
+from typing import Any
+
+from django_celery_beat.models import PeriodicTask
+from django_celery_beat.schedulers import DatabaseScheduler
+
+
+class SeedingDatabaseScheduler(DatabaseScheduler):
+    """Adds an entry of `app.conf.beat_schedule` once; what a person changed or paused since then stays.
+
+    The stock scheduler writes the settings' entries over the database's at each start of beat.
+    """
+
+    def update_from_dict(self, mapping: dict[str, Any]) -> None:
+        """Called by beat at its start with the entries from settings, and with Celery's own."""
+        known = set(PeriodicTask.objects.filter(name__in=mapping).values_list("name", flat=True))
+        super().update_from_dict({name: entry for name, entry in mapping.items() if name not in known})

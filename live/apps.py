@@ -13,7 +13,12 @@ class LiveConfig(AppConfig):
 
     def ready(self) -> None:
         """Called once per process, when all apps are loaded."""
-        from live import checks, tracking
+        from django.core.signals import request_started
+
+        from live import checks, progress, recorder, tracking
 
         tracking.connect()
+        progress.connect()
         checks.connect()
+        # Also under a server that is not ours: the first request starts it.
+        request_started.connect(recorder.start_thread, weak=False, dispatch_uid="live.start_recorder")

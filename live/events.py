@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, NamedTuple
 
 import msgspec
+
+logger = logging.getLogger(__name__)
 
 
 class State(StrEnum):
@@ -181,3 +184,12 @@ def encode_rows(rows: Iterable[Row]) -> bytes:
 def decode_rows(data: bytes | str) -> list[Row]:
     """Decode a batch; raises msgspec.DecodeError or msgspec.ValidationError for anything else."""
     return _decoder.decode(data)
+
+
+def decode_entry(seq: int, data: bytes | str) -> list[Row]:
+    """Decode one entry of the log; one that nobody can read is logged and counts as empty."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        logger.error("Entry %d of the log is unreadable. %s", seq, error, extra={"action": "entry_unreadable"})
+        return []

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import msgspec
 from django.contrib.auth.base_user import AbstractBaseUser
 from django.contrib.auth.models import AnonymousUser
+from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
 from live import events, topics
@@ -18,6 +20,9 @@ from live.models import Attempt, LogPosition, Run
 PLAIN_FIELDS = tuple(
     name for name in events.Row.__struct_fields__ if name not in ("version", "progress", "error")
 )
+
+#: Values in one query at most; SQLite takes 32,766 variables.
+_MAX_IDS = 1_000
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -84,7 +89,11 @@ def attempts(viewer: Viewer, run_id: str) -> list[AttemptRow]:
 
 def rows_by_id(run_ids: Iterable[str]) -> dict[str, events.Row]:
     """Return the stored rows of these runs, whoever may see them."""
-    return {run.id: to_row(run) for run in Run.objects.filter(id__in=list(run_ids))}
+    ids, found = list(run_ids), {}
+    for start in range(0, len(ids), _MAX_IDS):
+        runs = Run.objects.filter(id__in=ids[start : start + _MAX_IDS])
+        found.update({run.id: to_row(run) for run in runs})
+    return found
 
 
 def position() -> tuple[str, int]:
@@ -122,3 +131,47 @@ def _scoped(runs: QuerySet[Run], filter: topics.Filter) -> QuerySet[Run]:
     if filter.q:
         runs = runs.filter(Q(title__icontains=filter.q) | Q(task__icontains=filter.q) | Q(id__icontains=filter.q))
     return runs
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What the database said about a topic, all as of one moment."""
+
+    rows: list[events.Row]
+    counts: dict[str, int] = {}
+    attempts: list[AttemptRow] = []
+    #: The stored rows of the runs that were asked for beside the list.
+    stored: dict[str, events.Row] = {}
+
+
+def read_list(viewer: Viewer, filter: topics.Filter, limit: int, also: Iterable[str]) -> Reading:
+    """Read a list, its counts and the stored rows of other runs, as of one moment."""
+    with as_of_one_moment():
+        return Reading(page(viewer, filter, limit), counts(viewer, filter), stored=rows_by_id(also))
+
+
+def read_run(viewer: Viewer, run_id: str) -> Reading:
+    """Read one run with its attempts, as of one moment."""
+    with as_of_one_moment():
+        found = run(viewer, run_id)
+        return Reading([found] if found else [], attempts=attempts(viewer, run_id))
+
+
+@contextmanager
+def as_of_one_moment() -> Iterator[None]:
+    """Let all queries inside see one state of the database, without taking a lock that a writer would wait for."""
+    if connection.in_atomic_block:
+        yield
+    elif connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            # `atomic` would begin IMMEDIATE and wait for the recorder.
+            cursor.execute("BEGIN DEFERRED")
+            try:
+                yield
+            finally:
+                cursor.execute("COMMIT")
+    else:
+        with transaction.atomic():
+            if connection.vendor == "postgresql":
+                with connection.cursor() as cursor:
+                    cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            yield

@@ -1,0 +1,24 @@
+"""`python -m bench [worker|latency|fanout]`: run one benchmark or all, and write RESULTS.md."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import time
+
+from bench.figures import SECTIONS, say
+
+
+def main() -> None:
+    """Run what was asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("section", nargs="?", choices=SECTIONS, help="one benchmark; all without it")
+    chosen = parser.parse_args().section
+    began_s = time.monotonic()
+    for section in [chosen] if chosen else SECTIONS:
+        print(importlib.import_module(f"bench.{section}").run() + "\n", flush=True)
+    say(f"took {time.monotonic() - began_s:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

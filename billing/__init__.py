@@ -1,0 +1,1 @@
+"""The trade: customers, charges and their import; knows money, not sockets."""

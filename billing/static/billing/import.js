@@ -1,0 +1,8 @@
+/**
+ * Loads an import's page again when its run has ended: what the server draws then are the final counts.
+ */
+
+/** Also keeps a run that ends again and again from reloading without a pause. */
+const RELOAD_AFTER_MS = 300;
+
+document.addEventListener("live:ended", () => setTimeout(() => location.reload(), RELOAD_AFTER_MS), { once: true });

@@ -1,0 +1,94 @@
+"""Takes an uploaded file in: looks at it once, stores it, and knows a file that came before."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, NamedTuple
+
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
+
+from billing.formats import FORMATS, Format
+from billing.lines import MAX_LINE_BYTES
+from billing.models import ChargeImport
+
+MAX_FILE_MIB = 50
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+
+
+class Inspected(NamedTuple):
+    """What one pass over an upload shows."""
+
+    file: UploadedFile
+    format: Format
+    sha256: str
+    lines: int
+
+
+def inspect(file: UploadedFile) -> Inspected:
+    """Look at the whole file in chunks; a file that cannot be imported is a ValidationError that says why."""
+    if (file.size or 0) > MAX_FILE_MIB * 2**20:
+        size_mib = (file.size or 0) // 2**20
+        raise ValidationError(
+            _("The file has %(size)d MiB, and %(limit)d are allowed: split it, each part with the header.")
+            % {"size": size_mib, "limit": MAX_FILE_MIB}
+        )
+    digest, lines, last = hashlib.sha256(), 0, b""
+    file.seek(0)
+    found = _format_of(file.read(MAX_LINE_BYTES))
+    for chunk in file.chunks():
+        digest.update(chunk)
+        lines += chunk.count(b"\n")
+        last = chunk[-1:]
+    lines += last not in (b"\n", b"")
+    if lines < 2:
+        raise ValidationError(_("The file holds a header and no purchases."))
+    return Inspected(file, found, digest.hexdigest(), lines)
+
+
+def _format_of(head: bytes) -> Format:
+    if head.startswith(UTF_16):
+        raise ValidationError(
+            _("The file is UTF-16 text, and UTF-8 was expected. Save it as UTF-8 and upload it again.")
+        )
+    if b"\0" in head:
+        raise ValidationError(
+            _("The file is not text. Upload the purchases as CSV, not as a spreadsheet or an archive.")
+        )
+    header = head.partition(b"\n")[0].rstrip(b"\r")
+    for known in FORMATS.values():
+        if known.has_header(header):
+            return known
+    raise ValidationError(
+        _("The first line must name the columns: %(csv)s, or %(cdnow)s separated by spaces. It reads: %(header)s")
+        % {
+            "csv": ",".join(FORMATS["csv"].columns),
+            "cdnow": " ".join(FORMATS["cdnow"].columns),
+            "header": header[:80].decode(errors="backslashreplace"),
+        }
+    )
+
+
+def receive(found: Inspected, user: Any) -> tuple[ChargeImport, bool]:
+    """Store an inspected file; a file that is known already is given back as it is, with False."""
+    known = ChargeImport.objects.filter(sha256=found.sha256).first()
+    if known:
+        return known, False
+    record = ChargeImport(
+        name=(found.file.name or "")[:255],
+        sha256=found.sha256,
+        format=found.format.name,
+        currency=found.format.currency,
+        lines_total=found.lines,
+        uploaded_by=user,
+    )
+    record.file.save(f"{found.sha256}.txt", found.file, save=False)
+    try:
+        with transaction.atomic():
+            record.save(force_insert=True)
+    except IntegrityError:  # the same file came twice in one moment, and the other one was first
+        record.file.delete(save=False)
+        return ChargeImport.objects.get(sha256=found.sha256), False
+    return record, True

@@ -1,0 +1,63 @@
+"""The pages of imports."""
+
+from __future__ import annotations
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.paginator import Paginator
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from billing import uploads
+from billing.forms import UploadForm
+from billing.models import ChargeImport
+from billing.queueing import queue_import
+
+IMPORTS_PER_PAGE = 50
+LINES_PER_PAGE = 100
+
+
+@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
+def imports(request: HttpRequest) -> HttpResponse:
+    """List imports, and take a new file."""
+    form = UploadForm(request.POST or None, request.FILES or None)
+    if request.method == "POST" and form.is_valid():
+        record, is_new = uploads.receive(form.cleaned_data["file"], request.user)
+        return _started(request, record) if is_new else _known(request, record)
+    visible = ChargeImport.objects.visible_to(request.user).select_related("uploaded_by")
+    page = Paginator(visible, IMPORTS_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "billing/imports.html", {"form": form, "page": page}, status=422 if form.errors else 200)
+
+
+@login_required
+@require_GET
+def show_import(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one import: its run while it lasts, then what was billed and what was not."""
+    record = get_object_or_404(ChargeImport.objects.visible_to(request.user), pk=pk)
+    page = Paginator(record.rejected_lines.order_by("line"), LINES_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "billing/import.html", {"import": record, "page": page})
+
+
+@login_required
+@require_POST
+def start_import(request: HttpRequest, pk: int) -> HttpResponse:
+    """Start an import again that waits or stopped; it goes on where it was."""
+    record = get_object_or_404(ChargeImport.objects.visible_to(request.user), pk=pk)
+    return _started(request, record) if record.may_start else redirect(record)
+
+
+def _started(request: HttpRequest, record: ChargeImport) -> HttpResponse:
+    if not queue_import(record):
+        messages.error(
+            request, _("The file is kept, but no worker could be told: the import waits. Start it again later.")
+        )
+    return redirect(record)
+
+
+def _known(request: HttpRequest, record: ChargeImport) -> HttpResponse:
+    messages.info(request, _("This very file was uploaded before; nothing is billed twice."))
+    is_visible = ChargeImport.objects.visible_to(request.user).filter(pk=record.pk).exists()
+    return redirect(record) if is_visible else redirect("billing:imports")

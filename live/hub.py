@@ -1,0 +1,223 @@
+"""Read side: the log and the news, to the sockets of this process. One hub per event loop.
+
+It has one subscription on the channel layer, whatever the number of sockets; matches each row with the feeds, encodes
+once per feed and not per socket, and passes on at once when quiet and once per tick under load.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from django.db import DatabaseError, close_old_connections
+
+from live import conf, queries, recorder, stream
+from live.feed import Feed, FeedKey
+from live.follower import Change, Follower
+from live.outbox import Outbox
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+#: Seconds between two readings of a feed that is in doubt, and until another try when something failed.
+_REFRESH_S = 1.0
+_RETRY_S = 0.5
+#: Seconds between two readings of every feed in use, in case the database changed by other hands.
+_REREAD_S = 60.0
+
+
+class Hub:
+    """The feeds in use, and what keeps them up to date."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.feeds: dict[FeedKey, Feed] = {}
+        #: Called, each with nothing, when the contact with Redis is lost or found again.
+        self.on_contact: set[Callable[[], None]] = set()
+        self._pool = ThreadPoolExecutor(conf.live.DATABASE_THREADS, thread_name_prefix="live-read")
+        self.follower = Follower(self._recorded, self._apply, self._begin_epoch, self._tell_contact)
+        self._loading: dict[FeedKey, asyncio.Future[None]] = {}
+        self._flush_at = 0.0
+        self._flush_planned = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def epoch(self) -> str:
+        """The life of the log that is followed."""
+        return self.follower.tail.epoch
+
+    @property
+    def seq(self) -> int:
+        """The last entry of the log that is here."""
+        return self.follower.tail.seq
+
+    def start(self) -> None:
+        """Begin to follow the log; called once, by `for_loop`."""
+        recorder.start_thread()
+        for job in (self.follower.listen, self.follower.watch_head, self._reread):
+            self.spawn(self._keep_on(job))
+
+    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+        """Run something beside, as long as it takes."""
+        task = asyncio.create_task(job)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def stop(self) -> None:
+        """End all that runs beside; for tests and the end of the process."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.follower.log.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def in_pool(self, ask: Callable[[], T]) -> T:
+        """Ask the database from one of a few threads, so that no socket waits for another's query."""
+
+        def guarded() -> T:
+            close_old_connections()
+            try:
+                return ask()
+            finally:
+                close_old_connections()
+
+        return await asyncio.get_running_loop().run_in_executor(self._pool, guarded)
+
+    async def subscribe(self, key: FeedKey, outbox: Outbox, sub: str, since: tuple[str, int] | None) -> None:
+        """Add a socket's subscription to a feed and have the first frame put into its outbox.
+
+        Subscribe first, then read: what comes meanwhile reaches the feed, so nothing falls between. Raises
+        DatabaseError or one of `stream.Unavailable` when the database or Redis does not answer.
+        """
+        await self.follower.ready.wait()
+        feed = self.feeds.setdefault(key, Feed(key))
+        feed.outboxes.setdefault(outbox, set()).add(sub)
+        try:
+            while not feed.loaded:
+                await self._load(feed)
+        except BaseException:
+            self.unsubscribe(key, outbox, sub)
+            raise
+        changed = self.follower.tail.changed_since(*since) if since else None
+        if changed is None:
+            outbox.fall_behind(sub)
+        else:
+            outbox.forget(sub)
+            outbox.put(sub, "changes", feed.resume(changed))
+
+    def unsubscribe(self, key: FeedKey, outbox: Outbox, sub: str) -> None:
+        """Take a subscription back; a feed without any is forgotten."""
+        feed = self.feeds.get(key)
+        if feed is None or outbox not in feed.outboxes:
+            return
+        feed.outboxes[outbox].discard(sub)
+        if not feed.outboxes[outbox]:
+            del feed.outboxes[outbox]
+        if not feed.outboxes:
+            del self.feeds[key]
+
+    def snapshot(self, key: FeedKey) -> str | None:
+        """Return the snapshot of a feed in use, without its opening."""
+        feed = self.feeds.get(key)
+        return feed.snapshot(self.epoch) if feed and feed.loaded else None
+
+    async def _load(self, feed: Feed) -> None:
+        """Read a feed from the database; whoever asks meanwhile waits for the same reading."""
+        running = self._loading.get(feed.key)
+        if running is not None:
+            await asyncio.shield(running)
+            return
+        done = self._loading[feed.key] = asyncio.get_running_loop().create_future()
+        try:
+            epoch, seq = await self._recorded()
+            ahead = await self.follower.rows_since(epoch, seq)
+            reading = await self.in_pool(lambda: feed.key.read(set(ahead)))
+            # From here to the flush nothing else runs, so what came while reading is in the tail.
+            newest = self.follower.tail.rows_since(epoch, seq) or {}
+            feed.load(reading, {**ahead, **newest}, asked=set(ahead))
+            feed.flush(self.seq)
+        finally:
+            del self._loading[feed.key]
+            done.set_result(None)
+
+    async def _recorded(self) -> tuple[str, int]:
+        return await self.in_pool(queries.position)
+
+    def _apply(self, changes: list[Change]) -> None:
+        for before, row in changes:
+            for feed in self.feeds.values():
+                feed.apply(before, row)
+        self._plan_flush()
+
+    def _begin_epoch(self) -> None:
+        for feed in self.feeds.values():
+            feed.restart()
+        self._plan_flush()
+
+    def _tell_contact(self) -> None:
+        for tell in list(self.on_contact):
+            tell()
+
+    def _plan_flush(self) -> None:
+        """Pass changes on at once after a pause, and once per tick under load."""
+        if not self._flush_planned:
+            self._flush_planned = True
+            loop = asyncio.get_running_loop()
+            loop.call_at(max(loop.time(), self._flush_at), self._flush)
+
+    def _flush(self) -> None:
+        self._flush_planned = False
+        self._flush_at = asyncio.get_running_loop().time() + conf.live.TICK_MS / 1000
+        for feed in self.feeds.values():
+            if feed.loaded and feed.changed and not feed.restarting:
+                feed.flush(self.seq)
+            if feed.doubtful and not feed.refreshing:
+                self.spawn(self._refresh(feed))
+
+    async def _refresh(self, feed: Feed) -> None:
+        """Read a feed in doubt again, not more often than each _REFRESH_S."""
+        feed.refreshing, feed.doubtful = True, False
+        begun = time.monotonic()
+        try:
+            await self._load(feed)
+        except (*stream.Unavailable, DatabaseError) as error:
+            logger.warning("A feed cannot be read again. %s", error, extra={"action": "feed_waits"})
+            feed.doubtful = True
+        finally:
+            await asyncio.sleep(max(0.0, _REFRESH_S - (time.monotonic() - begun)))
+            feed.refreshing = False
+        if feed.doubtful:
+            self._plan_flush()
+
+    async def _reread(self) -> None:
+        while True:
+            await asyncio.sleep(_REREAD_S)
+            for feed in list(self.feeds.values()):
+                await self._refresh(feed)
+
+    async def _keep_on(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        while True:
+            try:
+                await job()
+            except stream.Unavailable as error:
+                logger.warning("The hub tries again. %s", error, extra={"action": "hub_waits"})
+            except Exception:
+                logger.exception("The hub failed and goes on.", extra={"action": "hub_failed"})
+            await asyncio.sleep(_RETRY_S)
+
+
+_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()
+
+
+def for_loop() -> Hub:
+    """Return the running loop's hub, started."""
+    loop = asyncio.get_running_loop()
+    if loop not in _hubs:
+        _hubs[loop] = Hub()
+        _hubs[loop].start()
+    return _hubs[loop]

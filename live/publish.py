@@ -1,0 +1,277 @@
+"""Takes rows to the log and, as news, to the channel layer: a bounded buffer and one thread per process.
+
+A task hands its row over and goes on at once. The thread is made on first use, per pid, so never before a fork. It
+sends at once when idle, gathers under load, and holds what it has while Redis is away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from channels.layers import get_channel_layer
+
+from live import conf, events, stream
+
+logger = logging.getLogger(__name__)
+
+#: The channel layer's group, and the one message type on it.
+GROUP = "live"
+NEWS = "live.news"
+#: Batches that go out at once after a pause, before gathering begins.
+_BURST = 5
+#: Seconds between two tries while Redis is away: from, to.
+_RETRY_S = (0.1, 1.0)
+#: A Redis that dies may forget what it acknowledged in its last second or two; these batches are then said again.
+_KEEP_SENT_S = 3.0
+_KEEP_SENT = 500
+
+
+class Buffer:
+    """The rows that wait: every change of state, and only the newest progress of a run. Not thread-safe."""
+
+    def __init__(self) -> None:
+        self.changes: deque[events.Row] = deque()
+        self.progress: dict[str, Callable[[], events.Row]] = {}
+        self._progress_sent: dict[str, float] = {}
+        #: Rows that another row of the same run stands for, since the buffer was full.
+        self.merged = 0
+        #: Rows that are gone, since the buffer was full of other runs.
+        self.dropped = 0
+
+    def __len__(self) -> int:
+        return len(self.changes) + len(self.progress)
+
+    def put(self, row: events.Row) -> None:
+        """Add a change of state. It carries the run's progress, so a progress that waits has nothing to add."""
+        self.changes.append(row)
+        self.progress.pop(row.id, None)
+        if row.final:
+            self._progress_sent.pop(row.id, None)
+        if len(self.changes) > conf.live.BUFFER_ROWS:
+            self._squeeze()
+
+    def _squeeze(self) -> None:
+        before = len(self.changes)
+        self.changes = deque(events.merge_all(self.changes).values())
+        self.merged += before - len(self.changes)
+        while len(self.changes) > conf.live.BUFFER_ROWS * 3 // 4:
+            self.changes.popleft()
+            self.dropped += 1
+
+    def next_due(self, now: float) -> float | None:
+        """Return when something may go, on the monotonic clock; None when nothing waits."""
+        if self.changes:
+            return now
+        gap = 1 / conf.live.PROGRESS_PER_S
+        return min((self._progress_sent.get(run_id, -gap) + gap for run_id in self.progress), default=None)
+
+    def take(self, now: float) -> list[events.Row]:
+        """Remove and return what may go now, as one batch."""
+        batch = [self.changes.popleft() for _ in range(min(len(self.changes), conf.live.BATCH_ROWS))]
+        horizon = now - 1 / conf.live.PROGRESS_PER_S
+        due = [run_id for run_id in self.progress if self._progress_sent.get(run_id, horizon) <= horizon]
+        for run_id in due[: conf.live.BATCH_ROWS]:
+            self._progress_sent[run_id] = now
+            batch.append(self.progress.pop(run_id)())
+        if len(self._progress_sent) > conf.live.BUFFER_ROWS:
+            self._progress_sent.clear()
+        return batch
+
+
+class Publisher:
+    """The buffer and the thread of one process."""
+
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.buffer = Buffer()
+        self.sent = 0
+        self.news_failed = 0
+        self._wake = threading.Condition(threading.Lock())
+        self._idle = threading.Event()
+        self._idle.set()
+        self._asleep = False
+        self._thread: threading.Thread | None = None
+        self._credit = float(_BURST)
+        self._credit_at = time.monotonic()
+        self._recent: deque[tuple[float, bytes]] = deque(maxlen=_KEEP_SENT)
+        self._worker: tuple[str, int] | None = None
+        self._beat_due = 0.0
+        self._failing = False
+        self._say_again = False
+
+    def put(self, row: events.Row) -> None:
+        """Announce a change of state; returns at once, whatever Redis does."""
+        with self._wake:
+            self.buffer.put(row)
+            self._rouse()
+
+    def offer(self, run_id: str, make_row: Callable[[], events.Row]) -> None:
+        """Announce progress; `make_row` is called when it is sent, so that the newest goes."""
+        with self._wake:
+            self.buffer.progress[run_id] = make_row
+            self._rouse()
+
+    def keep_alive(self, worker: str, boot: int) -> None:
+        """Give signs of life of this worker from now on."""
+        with self._wake:
+            self._worker = (worker, boot)
+            self._rouse()
+
+    def sign_off(self) -> None:
+        """Stop the signs of life, when the worker stops in order."""
+        with self._wake:
+            worker, self._worker = self._worker, None
+        self.flush()
+        if worker and not self._failing:
+            log = stream.Log()
+            try:
+                log.sign_off(worker[0])
+            except stream.Unavailable:
+                logger.info("No sign-off, as Redis is away.", extra={"action": "sign_off_failed", "worker": worker[0]})
+            finally:
+                log.close()
+
+    def flush(self) -> None:
+        """Wait until all is sent, at most LIVE_FLUSH_MS; called at the end of a process."""
+        if self._thread is not None:
+            self._idle.wait(conf.live.FLUSH_MS / 1000)
+
+    def _rouse(self) -> None:
+        self._idle.clear()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="live-publish", daemon=True)
+            self._thread.start()
+        elif self._asleep:
+            self._wake.notify()
+
+    def _run(self) -> None:
+        log = stream.Log()
+        loop = asyncio.new_event_loop()
+        retry_s = _RETRY_S[0]
+        batch: list[events.Row] = []
+        while True:
+            if not batch:
+                batch = self._wait_for_batch()
+            try:
+                self._beat(log)
+                if batch:
+                    self._send(log, loop, batch)
+            except stream.EpochChanged:
+                self._say_again = True
+            except (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError) as error:
+                self._note_failure(error)
+                time.sleep(retry_s)
+                retry_s = min(retry_s * 2, _RETRY_S[1])
+            else:
+                batch, retry_s = [], _RETRY_S[0]
+                self._failing = False
+
+    def _note_failure(self, error: Exception) -> None:
+        if not self._failing:
+            logger.warning(
+                "Redis does not take the rows; they wait here. %s", error, extra={"action": "publish_waits"}
+            )
+        self._failing = True
+
+    def _wait_for_batch(self) -> list[events.Row]:
+        with self._wake:
+            while True:
+                now = time.monotonic()
+                due = self.buffer.next_due(now)
+                if due is None:
+                    self._idle.set()
+                else:
+                    due = max(due, self._credit_due(now))
+                if self._worker is not None:
+                    due = self._beat_due if due is None else min(due, self._beat_due)
+                if due is not None and due <= now:
+                    return self._take(now)
+                self._asleep = True
+                self._wake.wait(None if due is None else due - now)
+                self._asleep = False
+
+    def _take(self, now: float) -> list[events.Row]:
+        if self._credit_due(now) > now:
+            return []
+        batch = self.buffer.take(now)
+        if batch:
+            self._credit -= 1
+        return batch
+
+    def _credit_due(self, now: float) -> float:
+        """Return when a batch may go: at once for a few after a pause, then one each LIVE_GATHER_MS."""
+        gather_s = conf.live.GATHER_MS / 1000
+        self._credit = min(_BURST, self._credit + (now - self._credit_at) / gather_s)
+        self._credit_at = now
+        return now if self._credit >= 1 else now + (1 - self._credit) * gather_s
+
+    def _beat(self, log: stream.Log) -> None:
+        if self._worker is not None and time.monotonic() >= self._beat_due:
+            log.beat(*self._worker)
+            self._beat_due = time.monotonic() + conf.live.WORKER_BEAT_S
+
+    def _send(self, log: stream.Log, loop: asyncio.AbstractEventLoop, batch: list[events.Row]) -> None:
+        data = events.encode_rows(batch)
+        if self._say_again:
+            for _, earlier in list(self._recent):
+                self._tell(loop, log.epoch, log.append(earlier), earlier)
+            self._say_again = False
+        seq = log.append(data)
+        now = time.monotonic()
+        while self._recent and self._recent[0][0] < now - _KEEP_SENT_S:
+            self._recent.popleft()
+        self._recent.append((now, data))
+        self.sent += len(batch)
+        self._tell(loop, log.epoch, seq, data)
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, epoch: str, seq: int, data: bytes) -> None:
+        layer = get_channel_layer(conf.live.CHANNEL_LAYER)
+        if layer is None:
+            return
+        message = {"type": NEWS, "epoch": epoch, "seq": seq, "rows": data}
+        try:
+            loop.run_until_complete(asyncio.wait_for(layer.group_send(GROUP, message), conf.live.REDIS_TIMEOUT_S))
+        except (*stream.Unavailable, TimeoutError) as error:
+            # The log has the batch, and every hub looks at its head.
+            self.news_failed += 1
+            logger.info("News not told. %s", error, extra={"action": "news_failed", "seq": seq})
+
+
+_publisher: Publisher | None = None
+_make = threading.Lock()
+
+
+def publisher() -> Publisher:
+    """Return this process's publisher."""
+    global _publisher
+    found = _publisher
+    if found is None or found.pid != os.getpid():
+        with _make:
+            if _publisher is None or _publisher.pid != os.getpid():
+                _publisher = Publisher()
+            found = _publisher
+    return found
+
+
+def _forget() -> None:
+    global _publisher, _make
+    _publisher, _make = None, threading.Lock()
+
+
+def flush(**_: Any) -> None:
+    """Send what still waits, if this process ever announced anything; bounded by LIVE_FLUSH_MS."""
+    if _publisher is not None and _publisher.pid == os.getpid():
+        _publisher.flush()
+
+
+# A forked child inherits neither the thread nor a lock that it may have held.
+os.register_at_fork(after_in_child=_forget)
+atexit.register(flush)

@@ -1,0 +1,68 @@
+/** `<live-connection>`: says in words whether the page is live, and how old it is when it is not. */
+
+import { connection } from "../connection.js";
+import { setText } from "../fill.js";
+import { ago } from "../format.js";
+
+const TICK_MS = 1000;
+
+/** @type {Record<string, string>} */
+const WORDS = {
+  idle: "",
+  connecting: "connecting…",
+  live: "live",
+  stale: "stale:",
+  offline: "offline",
+  login: "you are logged out:",
+  forbidden: "not live: this is not yours to see",
+  reload: "this page is too old:",
+};
+
+class LiveConnection extends HTMLElement {
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #timer;
+
+  connectedCallback() {
+    connection.addEventListener("status", this);
+    this.#timer = setInterval(() => this.#tick(), TICK_MS);
+    this.handleEvent();
+  }
+
+  disconnectedCallback() {
+    connection.removeEventListener("status", this);
+    clearInterval(this.#timer);
+  }
+
+  handleEvent() {
+    const { status } = connection;
+    this.dataset.state = status;
+    this.#set("[data-words]", WORDS[status] ?? status);
+    this.#offer(status);
+    this.#tick();
+  }
+
+  /** What ticks is kept from screen readers, which would speak each second. */
+  #tick() {
+    const heard = new Date(connection.heardAt);
+    const clock = heard.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    const stale = `last news ${ago(Date.now() - connection.heardAt)}`;
+    this.#set("[data-since]", { stale, offline: `since ${clock}` }[String(connection.status)] ?? "");
+  }
+
+  /** @param {string} status */
+  #offer(status) {
+    const action = /** @type {HTMLAnchorElement | null} */ (this.querySelector("[data-action]"));
+    if (!action) return;
+    action.hidden = status !== "login" && status !== "reload";
+    action.href = status === "login" ? (this.dataset.loginUrl ?? "") : location.href;
+    setText(action, status === "login" ? "log in again" : "reload it");
+  }
+
+  /** @param {string} selector @param {string} text */
+  #set(selector, text) {
+    const slot = this.querySelector(selector);
+    if (slot) setText(slot, text);
+  }
+}
+
+customElements.define("live-connection", LiveConnection);

@@ -1,0 +1,185 @@
+/**
+ * The page's one connection: hello, subscriptions, resume, watchdog, and coming back for ever.
+ *
+ * @import {Changes, Frame, Hello, Snapshot} from "./wire.js"
+ */
+
+import { setServerTime } from "./clock.js";
+import { Subscription } from "./subscription.js";
+
+const FIRST_DELAY_MS = 500;
+const LAST_DELAY_MS = 20_000;
+/** A connection that held so long was a good one: the next delay is short again. */
+const GOOD_MS = 5_000;
+const HELLO_LIMIT_MS = 10_000;
+const BEATS_MISSED = 2.5;
+/** Close codes after which coming back by ourselves is of no use. */
+/** @type {Record<number, Status>} */
+const LAST_WORDS = { 4001: "login", 4003: "forbidden", 4400: "reload" };
+
+/**
+ * idle: nobody asked for anything yet. stale: was live, and is being opened again. offline: that failed, or the browser
+ * says so. login, forbidden, reload: the server sent us away.
+ *
+ * @typedef {"idle" | "connecting" | "live" | "stale" | "offline" | "login" | "forbidden" | "reload"} Status
+ */
+
+/** Sends the event `status` when what it is changes. */
+export class Socket extends EventTarget {
+  /** @type {Status} */
+  status = "idle";
+  /** Milliseconds since 1970, by this machine: when the server was last heard; before that, when we began. */
+  heardAt = Date.now();
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {Map<string, Subscription>} */
+  #subscriptions = new Map();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
+  #limitMs = HELLO_LIMIT_MS;
+  #openedAt = 0;
+  #failures = 0;
+  #lastSub = 0;
+  #open;
+
+  /** @param {() => WebSocket} open makes a connection. */
+  constructor(open) {
+    super();
+    this.#open = open;
+  }
+
+  /**
+   * Follow a topic from now on; the listener gets snapshots and changes, after a break too.
+   *
+   * @param {{topic: string, filter?: object, limit?: number}} request
+   * @param {(frame: Snapshot | Changes) => void} listener
+   * @returns {Subscription}
+   */
+  subscribe(request, listener) {
+    const subscription = new Subscription(String(++this.#lastSub), request, listener, this);
+    this.#subscriptions.set(subscription.sub, subscription);
+    if (this.status === "idle") this.#connect();
+    else this.ask(subscription);
+    return subscription;
+  }
+
+  /** @param {Subscription} subscription ask the server for it, if it is there; else it is asked when it comes. */
+  ask(subscription) {
+    subscription.isAnswered = false;
+    if (this.#isGreeted) this.#send(subscription.request());
+  }
+
+  /** @param {Subscription} subscription */
+  drop(subscription) {
+    this.#subscriptions.delete(subscription.sub);
+    if (this.#isGreeted) this.#send({ type: "unsubscribe", sub: subscription.sub });
+  }
+
+  /** Open now what waits for its time, or what was not heard for too long: the machine woke, the network is back. */
+  wake() {
+    if (this.#isOver || this.status === "idle") return;
+    const isSilent = Date.now() - this.heardAt > this.#limitMs;
+    if (this.#socket && !isSilent) return;
+    this.#failures = 0;
+    this.#connect();
+  }
+
+  /** The browser has lost its network: what is open is not to be trusted. */
+  lose() {
+    if (this.#isOver || this.status === "idle") return;
+    this.#failures = Math.max(1, this.#failures);
+    this.#retry();
+  }
+
+  /** Whether the server has greeted this connection. */
+  #isGreeted = false;
+
+  get #isOver() {
+    return ["login", "forbidden", "reload"].includes(this.status);
+  }
+
+  #connect() {
+    this.#abandon();
+    if (this.status === "idle") this.#become("connecting");
+    const socket = this.#open();
+    this.#socket = socket;
+    this.#limitMs = HELLO_LIMIT_MS;
+    socket.onmessage = (event) => this.#take(event.data);
+    socket.onclose = (event) => this.#closed(event.code);
+    this.#watch();
+  }
+
+  /** Let go of the connection without waiting for the other side, which may be gone. */
+  #abandon() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#isGreeted = false;
+    if (!socket) return;
+    socket.onmessage = socket.onclose = null;
+    socket.close();
+  }
+
+  /** @param {unknown} data */
+  #take(data) {
+    this.heardAt = Date.now();
+    this.#watch();
+    /** @type {Frame} */
+    const frame = JSON.parse(String(data));
+    if (frame.type === "hello") this.#greet(frame);
+    else if (frame.type === "beat") setServerTime(frame.now);
+    else this.#subscriptions.get(frame.sub ?? "")?.take(frame);
+    this.#judge();
+  }
+
+  /** @param {Hello} hello */
+  #greet(hello) {
+    this.#limitMs = hello.beat_s * 1000 * BEATS_MISSED;
+    this.#openedAt = Date.now();
+    this.#isGreeted = true;
+    this.#watch();
+    for (const subscription of this.#subscriptions.values()) this.ask(subscription);
+  }
+
+  /** Live is a page whose every question was answered on this connection. */
+  #judge() {
+    if (this.#isGreeted && [...this.#subscriptions.values()].every((one) => one.isAnswered)) this.#become("live");
+  }
+
+  #watch() {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => this.#retry(), this.#limitMs);
+  }
+
+  /** @param {number} code */
+  #closed(code) {
+    this.#socket = null;
+    const last = LAST_WORDS[code];
+    if (!last) return this.#retry();
+    this.#abandon();
+    this.#become(last);
+  }
+
+  /** Come back later: each time within a longer time, at random, so that not all pages come at once. */
+  #retry() {
+    const wasGood = this.#isGreeted && Date.now() - this.#openedAt > GOOD_MS;
+    if (wasGood) this.#failures = 0;
+    this.#abandon();
+    this.#become(this.#failures > 0 ? "offline" : this.status === "connecting" ? "connecting" : "stale");
+    const longest = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
+    this.#failures += 1;
+    this.#timer = setTimeout(() => this.#connect(), Math.random() * longest);
+  }
+
+  /** @param {object} frame */
+  #send(frame) {
+    this.#socket?.send(JSON.stringify(frame));
+  }
+
+  /** @param {Status} status */
+  #become(status) {
+    if (status === this.status) return;
+    this.status = status;
+    this.dispatchEvent(new Event("status"));
+  }
+}

@@ -1,0 +1,218 @@
+"""What ./run does: .venv, database, demo, Redis, worker, beat and web, one banner, and an orderly end."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import os
+import signal
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import NoReturn
+
+from scripts import children, environment, redis_server, run_env
+from scripts.environment import PYTHON, ROOT
+from scripts.exceptions import LaunchError
+from scripts.supervisor import Child, Supervisor
+
+HOST = "127.0.0.1"
+PREPARE_S = 60.0
+ANSWER_S = 45.0
+WORKER_PROCESSES = 2
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+# Seconds to wait after each signal, before a child is killed; together under ten.
+WEB_STOPS = ((signal.SIGTERM, 1.5),)
+BEAT_STOPS = ((signal.SIGTERM, 1.0),)
+REDIS_STOPS = ((signal.SIGTERM, 1.5),)
+# First Celery's warm shutdown; then its cold one, which gives back what cannot end in time.
+WORKER_STOPS = ((signal.SIGTERM, 4.0), (signal.SIGQUIT, 1.0))
+
+
+class Stopped(BaseException):
+    """Somebody asked us to stop: Ctrl-C, SIGTERM, or a closed terminal."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run until stopped; return the exit code, after one sentence for what the user can mend."""
+    port = _parse(arguments).port
+    _listen_to_signals()
+    try:
+        return _run(port, run_env.var_dir())
+    except Stopped:
+        return 0
+    except LaunchError as error:
+        _say(str(error), sys.stderr)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+            raise
+        _say(f"Nothing can be written to {error.filename or run_env.var_dir()}: {error.strerror}.", sys.stderr)
+    return 1
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="./run",
+        description="Start tat here: Redis, a worker, beat and the web server. Ctrl-C stops all of it.",
+        epilog="Environment: REDIS_URL (a Redis to use, then none is started), DATABASE_URL (default: SQLite in var/), "
+        "TAT_ADMIN_PASSWORD (password of the user admin, else a random one), TAT_VAR_DIR (default: var/).",
+    )
+    parser.add_argument("--port", type=_port, default=8000, metavar="N", help="the web server's port (default: 8000)")
+    return parser.parse_args(arguments)
+
+
+def _port(text: str) -> int:
+    if not (text.isdecimal() and 0 < int(text) < 65_536):
+        raise argparse.ArgumentTypeError(f"expected a port from 1 to 65535, and got {text!r}")
+    return int(text)
+
+
+def _run(port: int, var: Path) -> int:
+    logs = var / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    environment.require_free_disk(var)
+    address = f"http://{HOST}:{port}/"
+    lock = run_env.lock(var, address)
+    children.start_reaper(keep=[lock])
+    _require_free(port)
+    environment.ensure("requirements.txt")
+    first = not (var / "admin-password").exists()
+    supervisor = Supervisor(logs, ROOT)
+    code = 0
+    try:
+        redis_url = _start(supervisor, port, var)
+        _say(_banner(address, var, redis_url, first))
+        supervisor.watch()
+    except Stopped as stopped:
+        _say(f"\nStopping ({stopped}) …")
+    except LaunchError as error:
+        _say(str(error), sys.stderr)
+        code = 1
+    finally:
+        _stop(supervisor)
+    _say("Stopped.")
+    return code
+
+
+def _start(supervisor: Supervisor, port: int, var: Path) -> str:
+    values = run_env.compose(var, port)
+    if "REDIS_URL" not in values:
+        log = supervisor.log("redis")
+        log.unlink(missing_ok=True)
+        redis = redis_server.start(var / "redis", redis_server.usual_or_free_port(), logfile=log)
+        supervisor.adopt(Child("redis", [], lambda: True, {}, REDIS_STOPS), redis.process)
+        values["REDIS_URL"] = redis.url
+    run_env.write(var, values)
+    env = {**os.environ, **values, "TAT_VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
+    supervisor.start(_prepare(supervisor, env))
+    supervisor.wait_for(["prepare"], PREPARE_S)
+    env.pop("TAT_ADMIN_PASSWORD", None)
+    for child in (_web(env, port), _worker(supervisor, env), _beat(supervisor, env)):
+        supervisor.start(child)
+    supervisor.wait_for(["web", "worker", "beat"], ANSWER_S)
+    return values["REDIS_URL"]
+
+
+def _prepare(supervisor: Supervisor, env: dict[str, str]) -> Child:
+    """Migrates and seeds; then, its Django being loaded, it also asks worker and beat whether they answer."""
+    command: list[str | Path] = [PYTHON, "manage.py", "prepare", "run", "celerybeat", f"--seconds={ANSWER_S}"]
+    return Child("prepare", command, lambda: supervisor.said("prepare", "prepared\n"), env, may_end=True)
+
+
+def _web(env: dict[str, str], port: int) -> Child:
+    command: list[str | Path] = [PYTHON, "manage.py", "live_server", "--host", HOST, "--port", str(port)]
+    return Child("web", command, lambda: _serves(port), {**env, "DATABASE_POOL": "1"}, WEB_STOPS)
+
+
+def _worker(supervisor: Supervisor, env: dict[str, str]) -> Child:
+    command: list[str | Path] = [
+        *(PYTHON, "-m", "celery", "-A", "tat", "worker", "--loglevel=INFO", f"--concurrency={WORKER_PROCESSES}"),
+        # Without these two the worker starts a second sooner; they are for talk among many workers.
+        *("--hostname=run@%h", "--without-mingle", "--without-gossip"),
+    ]
+    return Child("worker", command, lambda: supervisor.said("prepare", "run answers\n"), env, WORKER_STOPS)
+
+
+def _beat(supervisor: Supervisor, env: dict[str, str]) -> Child:
+    command: list[str | Path] = [
+        PYTHON,
+        "-m",
+        "celery",
+        "-A",
+        "tat",
+        "beat",
+        "--loglevel=INFO",
+        "--enable-remote-control",
+    ]
+    return Child("beat", command, lambda: supervisor.said("prepare", "celerybeat answers\n"), env, BEAT_STOPS)
+
+
+def _require_free(port: int) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise LaunchError(
+                f"Port {port} cannot be used ({error.strerror}): stop what uses it, or choose another one: "
+                f"./run --port {redis_server.free_port()}"
+            ) from error
+
+
+def _serves(port: int) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"http://{HOST}:{port}/healthz", timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def _banner(address: str, var: Path, redis_url: str, first: bool) -> str:
+    return f"""
+  tat runs at   {address}
+  Log in as     admin, {_password(var / "admin-password", first)}
+  Logs          {_short(var / "logs")}/ (web.log, worker.log, beat.log …)
+  Redis         {redis_url}
+  Stop it with  Ctrl-C
+"""
+
+
+def _password(kept: Path, first: bool) -> str:
+    if not kept.exists():
+        return "password as set by TAT_ADMIN_PASSWORD"
+    return f"password {kept.read_text().strip()} (kept in {_short(kept)})" if first else f"password in {_short(kept)}"
+
+
+def _short(path: Path) -> Path:
+    return path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+
+
+def _stop(supervisor: Supervisor) -> None:
+    try:
+        supervisor.stop()
+    except Stopped:  # asked a second time: at once
+        for number in SIGNALS:
+            signal.signal(number, signal.SIG_IGN)
+        supervisor.kill()
+
+
+def _listen_to_signals() -> None:
+    for number in SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:  # nohup ./run means it
+            signal.signal(number, _on_signal)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> NoReturn:
+    raise Stopped(signal.Signals(number).name)
+
+
+def _say(text: str, stream: object = None) -> None:
+    """Print, also when the terminal is gone."""
+    with contextlib.suppress(OSError):
+        print(text, file=stream or sys.stdout, flush=True)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""One file per journey: real Redis, worker, beat, server and browser."""

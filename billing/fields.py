@@ -20,8 +20,8 @@ class MoneyField(models.Field):
     """A Decimal to the cent in Python, a bigint of cents in the database.
 
     SQLite keeps a DecimalField as a float, and the sum of the CDNOW file's charges is then 2500315.63000041. `Sum`,
-    `Min`, `Max`, order and comparisons work; arithmetic between columns needs `ExpressionWrapper` with the field that
-    its result has, and Django says so, as it is no subclass of the number fields.
+    `Min`, `Max`, order and comparisons work, and `Avg` cuts to the cent; arithmetic between columns needs an
+    `ExpressionWrapper` with the field that its result has, and Django says so, as this is none of its number fields.
     """
 
     description = _("Amount of money, to the cent")
@@ -55,10 +55,6 @@ class MoneyField(models.Field):
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Decimal | None:
         """Turn cents into an amount; PostgreSQL's sums come as Decimals."""
-        if isinstance(value, float):
-            raise TypeError(
-                f"Cents were expected, not the float {value!r}: an average needs an output_field of its own."
-            )
         return None if value is None else Decimal(value).scaleb(-2).quantize(CENT)
 
     @cached_property

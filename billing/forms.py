@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from billing import uploads
+from billing.models import ChargeImport
 
 
 class UploadForm(forms.Form):
@@ -22,3 +26,11 @@ class UploadForm(forms.Form):
     def clean_file(self) -> uploads.Inspected:
         """Look at the file as a whole."""
         return uploads.inspect(self.cleaned_data["file"])
+
+    def receive(self, user: Any) -> tuple[ChargeImport, bool] | None:
+        """Store the file, as `uploads.receive` does; None means that the form now says why it could not be."""
+        try:
+            return uploads.receive(self.cleaned_data["file"], user)
+        except ValidationError as error:
+            self.add_error("file", error)
+            return None

@@ -84,7 +84,7 @@ def receive(found: Inspected, user: Any) -> tuple[ChargeImport, bool]:
         lines_total=found.lines,
         uploaded_by=user,
     )
-    record.file.save(f"{found.sha256}.txt", found.file, save=False)
+    _store(record, found.file)
     try:
         with transaction.atomic():
             record.save(force_insert=True)
@@ -92,3 +92,10 @@ def receive(found: Inspected, user: Any) -> tuple[ChargeImport, bool]:
         record.file.delete(save=False)
         return ChargeImport.objects.get(sha256=found.sha256), False
     return record, True
+
+
+def _store(record: ChargeImport, file: UploadedFile) -> None:
+    try:
+        record.file.save(f"{record.sha256}.txt", file, save=False)
+    except OSError as error:
+        raise ValidationError(_("The file could not be stored: %s.") % (error.strerror or error)) from error

@@ -10,7 +10,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from billing import uploads
 from billing.forms import UploadForm
 from billing.models import ChargeImport
 from billing.queueing import queue_import
@@ -23,9 +22,9 @@ LINES_PER_PAGE = 100
 @require_http_methods(["GET", "HEAD", "POST"])
 def imports(request: HttpRequest) -> HttpResponse:
     """List imports, and take a new file."""
-    form = UploadForm(request.POST or None, request.FILES or None)
-    if request.method == "POST" and form.is_valid():
-        record, is_new = uploads.receive(form.cleaned_data["file"], request.user)
+    form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
+    if form.is_valid() and (received := form.receive(request.user)):
+        record, is_new = received
         return _started(request, record) if is_new else _known(request, record)
     visible = ChargeImport.objects.visible_to(request.user).select_related("uploaded_by")
     page = Paginator(visible, IMPORTS_PER_PAGE).get_page(request.GET.get("page"))

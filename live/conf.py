@@ -43,7 +43,7 @@ class Settings:
         ["password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "card", "iban"],
         "Arguments whose name contains one of these are struck out before they leave the process.",
     )
-    IGNORE_TASKS = Setting[list[str]](["celery.*"], "Tasks that are not followed, as shell patterns of their names.")
+    IGNORE_TASKS = Setting[list[str]](["celery.chord_unlock"], "Tasks that are not followed, as shell patterns of their names.")
 
     TEXT_CHARS = Setting(1_024, "Characters kept of arguments, a result or an error's message.")
     TRACEBACK_CHARS = Setting(6_000, "Characters kept of a traceback, its end.")
@@ -61,7 +61,7 @@ class Settings:
     TAIL_ROWS = Setting(10_000, "Newest rows of the log each web process keeps in memory.")
     PAGE_ROWS = Setting(50, "Rows of a list.")
     MAX_PAGE_ROWS = Setting(200, "Rows of a list a client may ask for.")
-    MAX_SUBSCRIPTIONS = Setting(20, "Subscriptions of one socket.")
+    MAX_SUBSCRIPTIONS = Setting(100, "Subscriptions of one socket; a list beyond page 1 has one a row.")
     MAX_FRAME_BYTES = Setting(65_536, "Bytes of one frame from a client.")
     MAX_FRAMES_PER_10_S = Setting(100, "Frames a client may send in ten seconds before it is closed with 4029.")
     OUTBOX_FRAMES = Setting(20, "Frames that wait for one slow socket; above it they become one snapshot.")

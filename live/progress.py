@@ -1,10 +1,10 @@
 """Write side: what a task says of how far it has come. Outside a worker all of it does nothing.
 
-    for line in progress.track(lines, unit="lines"): …
+for line in progress.track(lines, unit="lines"): …
 
-    with progress.bar(total=3, unit="steps") as bar:
-        bar.message("reading")
-        bar.advance()
+with progress.bar(total=3, unit="steps") as bar:
+    bar.message("reading")
+    bar.advance()
 """
 
 from __future__ import annotations

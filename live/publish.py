@@ -176,9 +176,7 @@ class Publisher:
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:
-            logger.warning(
-                "Redis does not take the rows; they wait here. %s", error, extra={"action": "publish_waits"}
-            )
+            logger.warning("Redis does not take the rows; they wait here. %s", error, extra={"action": "publish_waits"})
         self._failing = True
 
     def _wait_for_batch(self) -> list[events.Row]:

@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from django.contrib.auth.base_user import AbstractBaseUser
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import connection, transaction
 from django.db.models import Count, Q, QuerySet
 
@@ -17,9 +16,7 @@ from live import events, topics
 from live.models import Attempt, LogPosition, Run
 
 #: The fields of a row that a Run has under the same name.
-PLAIN_FIELDS = tuple(
-    name for name in events.Row.__struct_fields__ if name not in ("version", "progress", "error")
-)
+PLAIN_FIELDS = tuple(name for name in events.Row.__struct_fields__ if name not in ("version", "progress", "error"))
 
 #: Values in one query at most; SQLite takes 32,766 variables.
 _MAX_IDS = 1_000
@@ -32,11 +29,11 @@ class Viewer(msgspec.Struct, frozen=True):
     sees_all: bool
 
     @classmethod
-    def of(cls, user: AbstractBaseUser | AnonymousUser) -> Viewer:
+    def of(cls, user: AbstractUser | AnonymousUser) -> Viewer:
         """Ask the user's rights, which may query the database."""
         if not user.is_authenticated:
             return cls(username="", sees_all=False)
-        return cls(username=user.get_username(), sees_all=user.has_perm("live.view_all_runs"))  # type: ignore[union-attr]
+        return cls(username=user.get_username(), sees_all=user.has_perm("live.view_all_runs"))
 
     def may_see(self, row: events.Row) -> bool:
         """Whether the row may leave the server for this viewer; `visible` says the same in SQL."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
-from django.db import DataError, DatabaseError, InterfaceError, connection, transaction
+from django.db import DatabaseError, DataError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from live import conf, events, queries, stream

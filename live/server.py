@@ -35,12 +35,17 @@ class BoundedServer(Server):
         if message["type"] != "websocket.send":
             return
         deadline = time.monotonic() + conf.live.SEND_TIMEOUT_S
-        while _waiting_bytes(protocol) > _MAX_WAITING_BYTES and "disconnected" not in self.connections.get(protocol, {}):
+        while _waiting_bytes(protocol) > _MAX_WAITING_BYTES and "disconnected" not in self.connections.get(
+            protocol, {}
+        ):
             if time.monotonic() > deadline:
                 logger.warning("A socket does not read and is cut.", extra={"action": "socket_too_slow"})
                 protocol.transport.abortConnection()
                 return
             await asyncio.sleep(_LOOK_S)
+
+    def _is_open(self, protocol: Any) -> bool:
+        return "disconnected" not in self.connections.get(protocol, {})
 
     def kill_all_applications(self) -> defer.Deferred[Any]:
         """Called before the reactor stops."""
@@ -48,7 +53,7 @@ class BoundedServer(Server):
 
     async def _say_farewell(self) -> None:
         deadline = time.monotonic() + _FAREWELL_S
-        while sessions.close_all(CloseCode.RESTARTING) and time.monotonic() < deadline:
+        while sessions.close_all(CloseCode.RESTARTING) and time.monotonic() < deadline:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S)
         running = [details.get("application_instance") for details in self.connections.values()]
         left = [application for application in running if application is not None and not application.done()]

@@ -136,7 +136,7 @@ class Log:
 
     def look_for_life(self) -> str:
         """Learn the epoch, and name a new one when the server began another life. Raises RedisTooOld."""
-        life = _life(self.redis.info("server"))  # type: ignore[arg-type]
+        life = _life(self.redis.info("server"))
         self._connected_anew = False
         self.epoch = self._begin(keys=[key("epoch")], args=[life, secrets.token_hex(6)]).decode()
         return self.epoch
@@ -164,7 +164,7 @@ class Log:
 
     def read(self, after: int, count: int, block_ms: int | None = None) -> list[Entry]:
         """Return the entries after a seq, at most `count`; wait for the first as long as `block_ms`, None for not."""
-        answer = self.redis.xread({key("log"): f"0-{after}"}, count=count, block=block_ms)
+        answer: Any = self.redis.xread({key("log"): f"0-{after}"}, count=count, block=block_ms)
         return _entries(answer[0][1]) if answer else []
 
     def trim(self, below: int) -> None:
@@ -213,10 +213,6 @@ class AsyncLog:
     async def read(self, after: int, count: int) -> list[Entry]:
         """Return the entries after a seq, at most `count`."""
         return _entries(await self.redis.xrange(key("log"), min=f"(0-{after}", count=count))
-
-    async def newest(self, count: int) -> list[Entry]:
-        """Return the last entries, oldest first."""
-        return _entries(reversed(await self.redis.xrevrange(key("log"), count=count)))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -9,29 +9,19 @@ import os
 import signal
 import socket
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
 from scripts import children, environment, redis_server, run_env
-from scripts.environment import PYTHON, ROOT
+from scripts.environment import ROOT
 from scripts.exceptions import LaunchError
+from scripts.processes import ANSWER_S, HOST, REDIS_STOPS, Processes
 from scripts.supervisor import Child, Supervisor
 
-HOST = "127.0.0.1"
 PREPARE_S = 60.0
-ANSWER_S = 45.0
-WORKER_PROCESSES = 2
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-# Seconds to wait after each signal, before a child is killed; together under ten.
-WEB_STOPS = ((signal.SIGTERM, 1.5),)
-BEAT_STOPS = ((signal.SIGTERM, 1.0),)
-REDIS_STOPS = ((signal.SIGTERM, 1.5),)
-# First Celery's warm shutdown; then its cold one, which gives back what cannot end in time.
-WORKER_STOPS = ((signal.SIGTERM, 4.0), (signal.SIGQUIT, 1.0))
 
 
 class Stopped(BaseException):
@@ -109,47 +99,15 @@ def _start(supervisor: Supervisor, port: int, var: Path) -> str:
         values["REDIS_URL"] = redis.url
     run_env.write(var, values)
     env = {**os.environ, **values, "TAT_VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
-    supervisor.start(_prepare(supervisor, env))
-    supervisor.wait_for(["prepare"], PREPARE_S)
-    env.pop("TAT_ADMIN_PASSWORD", None)
-    for child in (_web(env, port), _worker(supervisor, env), _beat(supervisor, env)):
+    go = var / "prepared"
+    go.unlink(missing_ok=True)
+    processes = Processes(supervisor, env, port, go)
+    for child in (processes.prepare(), processes.web(), processes.worker(), processes.beat()):
         supervisor.start(child)
+    supervisor.wait_for(["prepare"], PREPARE_S)
+    go.touch()
     supervisor.wait_for(["web", "worker", "beat"], ANSWER_S)
     return values["REDIS_URL"]
-
-
-def _prepare(supervisor: Supervisor, env: dict[str, str]) -> Child:
-    """Migrates and seeds; then, its Django being loaded, it also asks worker and beat whether they answer."""
-    command: list[str | Path] = [PYTHON, "manage.py", "prepare", "run", "celerybeat", f"--seconds={ANSWER_S}"]
-    return Child("prepare", command, lambda: supervisor.said("prepare", "prepared\n"), env, may_end=True)
-
-
-def _web(env: dict[str, str], port: int) -> Child:
-    command: list[str | Path] = [PYTHON, "manage.py", "live_server", "--host", HOST, "--port", str(port)]
-    return Child("web", command, lambda: _serves(port), {**env, "DATABASE_POOL": "1"}, WEB_STOPS)
-
-
-def _worker(supervisor: Supervisor, env: dict[str, str]) -> Child:
-    command: list[str | Path] = [
-        *(PYTHON, "-m", "celery", "-A", "tat", "worker", "--loglevel=INFO", f"--concurrency={WORKER_PROCESSES}"),
-        # Without these two the worker starts a second sooner; they are for talk among many workers.
-        *("--hostname=run@%h", "--without-mingle", "--without-gossip"),
-    ]
-    return Child("worker", command, lambda: supervisor.said("prepare", "run answers\n"), env, WORKER_STOPS)
-
-
-def _beat(supervisor: Supervisor, env: dict[str, str]) -> Child:
-    command: list[str | Path] = [
-        PYTHON,
-        "-m",
-        "celery",
-        "-A",
-        "tat",
-        "beat",
-        "--loglevel=INFO",
-        "--enable-remote-control",
-    ]
-    return Child("beat", command, lambda: supervisor.said("prepare", "celerybeat answers\n"), env, BEAT_STOPS)
 
 
 def _require_free(port: int) -> None:
@@ -162,15 +120,6 @@ def _require_free(port: int) -> None:
                 f"Port {port} cannot be used ({error.strerror}): stop what uses it, or choose another one: "
                 f"./run --port {redis_server.free_port()}"
             ) from error
-
-
-def _serves(port: int) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"http://{HOST}:{port}/healthz", timeout=2) as answer:
-            return bool(answer.status == 200)
-    except (urllib.error.URLError, OSError):
-        return False
 
 
 def _banner(address: str, var: Path, redis_url: str, first: bool) -> str:

@@ -93,10 +93,6 @@ class Supervisor:
         """Return the end of a child's log, with a heading."""
         return f"The last lines of {self.log(name)}:\n{children.tail(self.log(name))}"
 
-    def said(self, name: str, text: str) -> bool:
-        """Say whether a child has written this since it was started."""
-        return text in self.log(name).read_text(errors="replace")
-
     def bound_log(self, name: str) -> None:
         """Move a long log's content away; the child goes on writing to the same file."""
         log = self.log(name)

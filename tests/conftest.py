@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if settings.configured:
         raise pytest.UsageError("Unset DJANGO_SETTINGS_MODULE: the tests set up Django by themselves.")
     _directory = tempfile.TemporaryDirectory(prefix="tat-tests-")
+    (Path(_directory.name) / "static").mkdir()  # WhiteNoise warns without it, and warnings are errors
     _redis = redis_server.start(Path(_directory.name) / "redis", aof=False)
     for name in list(os.environ):
         if name.startswith(("LIVE_", "CELERY_", "ALLOWED_HOSTS", "CSRF_")):

@@ -63,9 +63,9 @@ def percent(row: events.Row) -> str:
 
 
 @register.inclusion_tag("live/_time.html")
-def live_time(row: events.Row, field: str) -> dict[str, Any]:
+def live_time(row: events.Row, field: str, mode: str = "ago") -> dict[str, Any]:
     """Draw one time of a row, which ticks by the script: the name of a field, or "span" for what its state lasts."""
-    shown = words.span(row) if field == "span" else words.Span("ago", "", getattr(row, field), None)
+    shown = words.span(row) if field == "span" else words.Span(mode, "", getattr(row, field), None)
     return {
         "field": field,
         "span": shown,

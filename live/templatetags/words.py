@@ -13,6 +13,7 @@ from live import events
 
 KIND_WORDS = {"scheduled": "scheduled", "ad_hoc": "ad hoc", "child": "child"}
 SHORT_ID_CHARS = 8
+SECONDS_CHARS = len("2026-11-22 12:53:04")
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
@@ -22,6 +23,7 @@ DAY_MS = 24 * HOUR_MS
 class Span(NamedTuple):
     """What the clock of a row shows."""
 
+    #: for: it goes on; took: it is over; ago: a moment; at: a moment, in full.
     mode: str
     #: What stands before the time.
     words: str
@@ -58,16 +60,13 @@ def took(ms: float) -> str:
 
 
 def ago(ms: float) -> str:
-    """Say how long ago something was, in one unit: "now", "12 s ago", "3 min ago"."""
+    """Say how long ago something was, in one unit, or how long it is to come: "now", "12 s ago", "in 4 min 10 s"."""
+    if ms <= -SECOND_MS:
+        return f"in {elapsed(-ms)}"
     for unit_ms, unit in ((DAY_MS, "d"), (HOUR_MS, "h"), (MINUTE_MS, "min"), (SECOND_MS, "s")):
         if ms >= unit_ms:
             return f"{int(ms // unit_ms)} {unit} ago"
     return "now"
-
-
-def due(ms: float) -> str:
-    """Say when something is due that may be late; `ms` is below zero while it is to come."""
-    return f"in {elapsed(-ms)}" if ms < 0 else ago(ms)
 
 
 def iso(moment: datetime) -> str:
@@ -100,14 +99,18 @@ def progress_text(progress: events.Progress | None) -> str:
 
 def span(row: events.Row) -> Span:
     """Say which two moments a row's clock lies between, and what it says."""
-    if row.state == events.State.RUNNING:
-        return Span("for", "running for", row.started_at or row.queued_at, None)
-    if row.state in events.ENDED:
-        word = "took" if row.started_at else "waited"
-        return Span("took", word if row.finished_at else "", row.started_at or row.queued_at, row.finished_at)
+    start = row.started_at or row.queued_at
     is_retrying = row.state == events.State.RETRYING
+    if is_retrying and row.eta:
+        return Span("ago", "again", row.eta, None)
+    if row.state == events.State.RUNNING:
+        return Span("for", "running for", start, None)
+    if row.finished_at:
+        return Span("took", "took" if row.started_at else "waited", start, row.finished_at)
+    if row.state in events.ENDED or not row.state:
+        return Span("took", "", start, None)
     if row.eta:
-        return Span("due", "again" if is_retrying else "due", row.eta, None)
+        return Span("ago", "due", row.eta, None)
     return Span("for", "retrying for" if is_retrying else "queued for", row.queued_at, None)
 
 
@@ -116,7 +119,9 @@ def clock(mode: str, start: datetime | None, end: datetime | None, now: datetime
     if start is None or (mode == "took" and end is None):
         return ""
     ms = ((end or now) - start).total_seconds() * 1000
-    return {"for": elapsed, "due": due, "took": took, "ago": ago}[mode](ms)
+    if mode == "at":
+        return f"{exact(start)[:SECONDS_CHARS]} UTC · {ago(ms)}"
+    return {"for": elapsed, "took": took, "ago": ago}[mode](ms)
 
 
 def texts(row: events.Row) -> dict[str, str]:
@@ -127,11 +132,13 @@ def texts(row: events.Row) -> dict[str, str]:
     kind = KIND_WORDS.get(row.kind, row.kind)
     return {
         "title": row.title or row.task,
+        "subtitle": row.task if row.title else "",
         "task": row.task,
         "id": row.id,
         "short_id": row.id[:SHORT_ID_CHARS],
         "state": row.state,
         "how": row.schedule or kind,
+        "by": row.owner or ("scheduled" if row.schedule else ""),
         "kind": kind,
         "schedule": row.schedule,
         "owner": row.owner,

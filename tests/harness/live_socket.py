@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable
@@ -21,13 +22,11 @@ class LiveSocket:
 
     def __init__(self, origin: str, session_key: str = "", path: str = "/ws/live/", **options: Any) -> None:
         headers = {"Cookie": f"sessionid={session_key}"} if session_key else {}
-        self.socket = connect(
-            origin.replace("http", "ws", 1) + path,
-            origin=options.pop("claimed_origin", origin),
-            additional_headers=headers,
-            max_size=None,
-            **options,
-        )
+        self._closing = contextlib.ExitStack()
+        claimed = options.pop("claimed_origin", origin)
+        address = origin.replace("http", "ws", 1) + path
+        connection = connect(address, origin=claimed, additional_headers=headers, max_size=None, **options)
+        self.socket = self._closing.enter_context(connection)
         self.frames: list[Frame] = []
         self.rows: dict[str, dict[str, Any]] = {}
         self.seen: dict[str, list[str]] = {}
@@ -37,7 +36,7 @@ class LiveSocket:
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.socket.close()
+        self._closing.close()
 
     def say(self, **frame: Any) -> None:
         """Send one frame."""

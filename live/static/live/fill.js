@@ -84,9 +84,9 @@ function fillBar(bar, row) {
 
 /** @param {HTMLElement} time @param {string} field @param {Row} row */
 function fillTime(time, field, row) {
-  const at = /** @type {Record<string, any>} */ (row)[field];
-  const { mode, words, from, to } = field === "span" ? span(row) : { mode: "ago", words: "", from: at, to: null };
-  const settings = { mode, words, from: from ?? "", to: to ?? "" };
+  const moment = /** @type {Record<string, any>} */ (row)[field] ?? "";
+  const { mode, words, from, to } = span(row);
+  const settings = field === "span" ? { mode, words, from: from ?? "", to: to ?? "" } : { from: moment };
   for (const [name, value] of Object.entries(settings)) {
     if (time.dataset[name] !== value) time.dataset[name] = value;
   }

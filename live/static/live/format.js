@@ -11,6 +11,7 @@ export const FINAL = new Set(["succeeded", "failed", "cancelled"]);
 /** @type {Record<string, string>} */
 const KIND_WORDS = { scheduled: "scheduled", ad_hoc: "ad hoc", child: "child" };
 const SHORT_ID_CHARS = 8;
+const SECONDS_CHARS = "2026-11-22 12:53:04".length;
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const HOUR_MS = 60 * MINUTE_MS;
@@ -58,27 +59,18 @@ export function took(ms) {
 }
 
 /**
- * Say how long ago something was, in one unit.
+ * Say how long ago something was, in one unit, or how long it is to come.
  *
- * @param {number} ms
- * @returns {string} such as "now", "12 s ago", "3 min ago", "2 h ago", "3 d ago".
+ * @param {number} ms since then; below zero while it is to come.
+ * @returns {string} such as "now", "12 s ago", "3 min ago", "2 h ago", "3 d ago", "in 4 min 10 s".
  */
 export function ago(ms) {
+  if (ms <= -SECOND_MS) return `in ${elapsed(-ms)}`;
   if (ms < SECOND_MS) return "now";
   if (ms < MINUTE_MS) return `${Math.floor(ms / SECOND_MS)} s ago`;
   if (ms < HOUR_MS) return `${Math.floor(ms / MINUTE_MS)} min ago`;
   if (ms < DAY_MS) return `${Math.floor(ms / HOUR_MS)} h ago`;
   return `${Math.floor(ms / DAY_MS)} d ago`;
-}
-
-/**
- * Say when something is due that may be late.
- *
- * @param {number} ms since it was due; below zero while it is to come.
- * @returns {string} such as "in 4 min 10 s", "12 s ago".
- */
-export function due(ms) {
-  return ms < 0 ? `in ${elapsed(-ms)}` : ago(ms);
 }
 
 /**
@@ -111,10 +103,12 @@ export function progressText(progress) {
 }
 
 /**
- * What the clock of a row shows.
+ * How a time is shown. for: it goes on; took: it is over; ago: a moment; at: a moment, in full.
  *
- * @typedef {object} Span
- * @property {"for" | "due" | "took"} mode
+ * @typedef {"for" | "took" | "ago" | "at"} Mode
+ *
+ * @typedef {object} Span what the clock of a row shows
+ * @property {Mode} mode
  * @property {string} words what stands before the time
  * @property {string | null} from
  * @property {string | null} to null while it goes on
@@ -125,29 +119,19 @@ export function progressText(progress) {
  * @returns {Span} which two moments a row's clock lies between, and what it says.
  */
 export function span(row) {
-  if (row.state === "running") {
-    return { mode: "for", words: "running for", from: row.started_at ?? row.queued_at, to: null };
-  }
-  if (FINAL.has(row.state) || row.state === "lost") {
-    const words = row.started_at ? "took" : "waited";
-    return {
-      mode: "took",
-      words: row.finished_at ? words : "",
-      from: row.started_at ?? row.queued_at,
-      to: row.finished_at,
-    };
-  }
-  if (row.eta) return { mode: "due", words: row.state === "retrying" ? "again" : "due", from: row.eta, to: null };
-  return {
-    mode: "for",
-    words: row.state === "retrying" ? "retrying for" : "queued for",
-    from: row.queued_at,
-    to: null,
-  };
+  const { state, queued_at, finished_at, eta } = row;
+  const from = row.started_at ?? queued_at;
+  const isRetrying = state === "retrying";
+  if (isRetrying && eta) return { mode: "ago", words: "again", from: eta, to: null };
+  if (state === "running") return { mode: "for", words: "running for", from, to: null };
+  if (finished_at) return { mode: "took", words: row.started_at ? "took" : "waited", from, to: finished_at };
+  if (FINAL.has(state) || state === "lost" || !state) return { mode: "took", words: "", from, to: null };
+  if (eta) return { mode: "ago", words: "due", from: eta, to: null };
+  return { mode: "for", words: isRetrying ? "retrying for" : "queued for", from: queued_at, to: null };
 }
 
 /**
- * @param {"for" | "due" | "took" | "ago"} mode
+ * @param {Mode} mode
  * @param {string | null} from
  * @param {string | null} to
  * @param {number} now milliseconds since 1970
@@ -156,7 +140,8 @@ export function span(row) {
 export function clock(mode, from, to, now) {
   if (!from || (mode === "took" && !to)) return "";
   const ms = (to ? Date.parse(to) : now) - Date.parse(from);
-  return { for: elapsed, due, took, ago }[mode](ms);
+  if (mode === "at") return `${exact(from).slice(0, SECONDS_CHARS)} UTC · ${ago(ms)}`;
+  return { for: elapsed, took, ago }[mode](ms);
 }
 
 /**
@@ -168,11 +153,13 @@ export function texts(row) {
   const result = row.result === null || row.result === "null" ? "" : row.result;
   return {
     title: row.title || row.task,
+    subtitle: row.title ? row.task : "",
     task: row.task,
     id: row.id,
     short_id: row.id.slice(0, SHORT_ID_CHARS),
     state: row.state,
     how: row.schedule || (KIND_WORDS[row.kind] ?? row.kind),
+    by: row.owner || (row.schedule ? "scheduled" : ""),
     kind: KIND_WORDS[row.kind] ?? row.kind,
     schedule: row.schedule,
     owner: row.owner,

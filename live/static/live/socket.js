@@ -1,7 +1,7 @@
 /**
  * The page's one connection: hello, subscriptions, resume, watchdog, and coming back for ever.
  *
- * @import {Changes, Frame, Hello, Snapshot} from "./wire.js"
+ * @import {Beat, Changes, Frame, Hello, Snapshot} from "./wire.js"
  */
 
 import { setServerTime } from "./clock.js";
@@ -28,8 +28,8 @@ const LAST_WORDS = { 4001: "login", 4003: "forbidden", 4400: "reload" };
 export class Socket extends EventTarget {
   /** @type {Status} */
   status = "idle";
-  /** Milliseconds since 1970, by this machine: when the server was last heard; before that, when we began. */
-  heardAt = Date.now();
+  /** Milliseconds since 1970, by this machine: as of when the page knows all; before that, when we began. */
+  knownAt = Date.now();
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {Map<string, Subscription>} */
@@ -37,6 +37,7 @@ export class Socket extends EventTarget {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #limitMs = HELLO_LIMIT_MS;
+  #heardAt = Date.now();
   #openedAt = 0;
   #failures = 0;
   #lastSub = 0;
@@ -78,7 +79,7 @@ export class Socket extends EventTarget {
   /** Open now what waits for its time, or what was not heard for too long: the machine woke, the network is back. */
   wake() {
     if (this.#isOver || this.status === "idle") return;
-    const isSilent = Date.now() - this.heardAt > this.#limitMs;
+    const isSilent = Date.now() - this.#heardAt > this.#limitMs;
     if (this.#socket && !isSilent) return;
     this.#failures = 0;
     this.#connect();
@@ -93,6 +94,8 @@ export class Socket extends EventTarget {
 
   /** Whether the server has greeted this connection. */
   #isGreeted = false;
+  /** Whether the server itself knows all: it may have lost Redis. */
+  #isInContact = true;
 
   get #isOver() {
     return ["login", "forbidden", "reload"].includes(this.status);
@@ -122,12 +125,12 @@ export class Socket extends EventTarget {
 
   /** @param {unknown} data */
   #take(data) {
-    this.heardAt = Date.now();
+    this.#heardAt = Date.now();
     this.#watch();
     /** @type {Frame} */
     const frame = JSON.parse(String(data));
     if (frame.type === "hello") this.#greet(frame);
-    else if (frame.type === "beat") setServerTime(frame.now);
+    if (frame.type === "hello" || frame.type === "beat") this.#setClock(frame);
     else this.#subscriptions.get(frame.sub ?? "")?.take(frame);
     this.#judge();
   }
@@ -141,9 +144,18 @@ export class Socket extends EventTarget {
     for (const subscription of this.#subscriptions.values()) this.ask(subscription);
   }
 
-  /** Live is a page whose every question was answered on this connection. */
+  /** @param {Hello | Beat} frame */
+  #setClock({ now, as_of, in_contact }) {
+    setServerTime(now);
+    this.#isInContact = in_contact !== false;
+    if (!this.#isInContact && as_of) this.knownAt = Date.now() - (Date.parse(now) - Date.parse(as_of));
+  }
+
+  /** Live is a page whose every question was answered on this connection, by a server that knows all. */
   #judge() {
-    if (this.#isGreeted && [...this.#subscriptions.values()].every((one) => one.isAnswered)) this.#become("live");
+    if (!this.#isGreeted || ![...this.#subscriptions.values()].every((one) => one.isAnswered)) return;
+    if (this.#isInContact) this.knownAt = this.#heardAt;
+    this.#become(this.#isInContact ? "live" : "stale");
   }
 
   #watch() {

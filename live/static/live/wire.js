@@ -54,6 +54,9 @@
  * @property {string} epoch
  * @property {number} seq
  * @property {number} beat_s
+ * @property {string} now
+ * @property {string | null} as_of when the web process last knew that it has all there is
+ * @property {boolean} in_contact whether it does so now; false while it cannot reach Redis
  *
  * @typedef {object} Snapshot
  * @property {"snapshot"} type
@@ -78,6 +81,8 @@
  * @property {"beat"} type
  * @property {number} seq
  * @property {string} now
+ * @property {string | null} as_of
+ * @property {boolean} in_contact
  *
  * @typedef {object} WireError
  * @property {"error"} type

@@ -43,9 +43,9 @@ class LiveConnection extends HTMLElement {
 
   /** What ticks is kept from screen readers, which would speak each second. */
   #tick() {
-    const heard = new Date(connection.heardAt);
-    const clock = heard.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-    const stale = `last news ${ago(Date.now() - connection.heardAt)}`;
+    const known = new Date(connection.knownAt);
+    const clock = known.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+    const stale = `last news ${ago(Date.now() - connection.knownAt)}`;
     this.#set("[data-since]", { stale, offline: `since ${clock}` }[String(connection.status)] ?? "");
   }
 

@@ -1,4 +1,8 @@
-/** `<live-time data-mode data-words data-from data-to>`: a time that ticks while it has no end. */
+/**
+ * `<live-time data-mode data-words data-from data-to>`: a time that ticks while it has no end.
+ *
+ * @import {Mode} from "../format.js"
+ */
 
 import { now } from "../clock.js";
 import { setText } from "../fill.js";
@@ -29,7 +33,7 @@ class LiveTime extends HTMLElement {
 
   tick() {
     const { mode, words, from, to } = this.dataset;
-    const text = clock(/** @type {"ago"} */ (mode ?? "ago"), from || null, to || null, now());
+    const text = clock(/** @type {Mode} */ (mode ?? "ago"), from || null, to || null, now());
     setText(this, [words, text].filter(Boolean).join(" "));
   }
 

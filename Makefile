@@ -4,7 +4,7 @@ BIN := .venv/bin
 VENV := python3 -c 'from scripts import environment; environment.ensure("requirements.txt", "requirements-dev.txt")'
 TEMPLATES = $(shell find templates live/templates -name '*.html')
 # As on a developer's machine and as in production, and not as a ./run beside it left it.
-APART = TAT_VAR_DIR=$$(mktemp -d -t tat-check-XXXXXX) SECRET_KEY=$$($(BIN)/python -c 'import secrets; print(secrets.token_hex(40))')
+APART = TAT_VAR_DIR=$(CURDIR)/.venv/check SECRET_KEY=$$(python3 -c 'import secrets; print(secrets.token_hex(40))')
 DEVELOPED = $(APART) DEBUG=1
 DEPLOYED = $(APART) DEBUG=0 ALLOWED_HOSTS=tat.example
 

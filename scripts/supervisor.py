@@ -45,13 +45,16 @@ class Supervisor:
         """Return where a child writes."""
         return self.logs / f"{name}.log"
 
-    def start(self, child: Child) -> None:
-        """Start a child, with an empty log; the last one's is kept once."""
-        log = self.log(child.name)
+    def fresh_log(self, name: str) -> Path:
+        """Return where a child is going to write; what the last one wrote is kept once."""
+        log = self.log(name)
         if log.exists():
             log.replace(log.with_suffix(".log.1"))
-        process = children.spawn(child.command, log, child.env, self.cwd)
-        self.adopt(child, process)
+        return log
+
+    def start(self, child: Child) -> None:
+        """Start a child, with an empty log."""
+        self.adopt(child, children.spawn(child.command, self.fresh_log(child.name), child.env, self.cwd))
 
     def adopt(self, child: Child, process: subprocess.Popen[bytes]) -> None:
         """Take over a child that was started elsewhere."""

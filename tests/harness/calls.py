@@ -19,6 +19,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.http import HttpRequest
 from django.test import Client
+from django.utils.module_loading import import_string
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from live import events, headers, models, queries, stream, topics, tracking
@@ -45,9 +46,9 @@ def send(
         return [app.send_task(task, args or [], **options).id for _ in range(times)]
 
 
-def delay(task: str, *args: Any) -> str:
-    """Call the task's own delay(), outside any request, as a shell does."""
-    return str(app.tasks[task].delay(*args).id)
+def delay(function: str, *args: Any) -> str:
+    """Import a task by its dotted path and call its delay(), outside any request, as a shell does."""
+    return str(import_string(function).delay(*args).id)
 
 
 def send_canvas(name: str, owner: str = "") -> str:

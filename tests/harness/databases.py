@@ -1,4 +1,4 @@
-"""Fresh databases for the stacks: migrated once, then copied. SQLite files, or PostgreSQL where DATABASE_URL says so."""
+"""Fresh databases for the stacks, migrated once, then copied: SQLite files, or in the PostgreSQL of DATABASE_URL."""
 
 from __future__ import annotations
 

@@ -25,7 +25,9 @@ class LiveSocket:
         self._closing = contextlib.ExitStack()
         claimed = options.pop("claimed_origin", origin)
         address = origin.replace("http", "ws", 1) + path
-        connection = connect(address, origin=claimed, additional_headers=headers, max_size=None, **options)
+        # Without a bound on what waits here, so that a journey that looks elsewhere is no slow reader.
+        limits: dict[str, Any] = {"max_size": None, "max_queue": None, **options}
+        connection = connect(address, origin=claimed, additional_headers=headers, **limits)
         self.socket = self._closing.enter_context(connection)
         self.frames: list[Frame] = []
         self.rows: dict[str, dict[str, Any]] = {}

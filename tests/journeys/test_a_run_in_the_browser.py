@@ -23,7 +23,9 @@ def expect_bar(where, current: int, total: int) -> None:  # type: ignore[no-unty
     """The bar stands at current of total."""
     bar = where.locator("progress[data-field=bar]")
     expect(bar).to_be_visible()
-    until(lambda: abs(bar.evaluate("bar => bar.position") - current / total) < 0.01, f"the bar at {current}/{total}", 10)
+    until(
+        lambda: abs(bar.evaluate("bar => bar.position") - current / total) < 0.01, f"the bar at {current}/{total}", 10
+    )
 
 
 def test_a_run_goes_from_queued_over_a_moving_bar_to_succeeded_on_the_list(stack: Stack, visitor: Visit) -> None:

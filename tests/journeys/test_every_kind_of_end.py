@@ -40,8 +40,7 @@ WAYS = {
     "runs into the hard limit": Way("journey.overrun", "failed", error="TimeLimitExceeded"),
     "runs into the soft limit": Way("journey.overrun_soft", "failed", error="SoftTimeLimitExceeded"),
     "returns what JSON cannot say": Way("journey.unserialisable", "failed", error="EncodeError"),
-    "returns NaN": Way("journey.not_a_number", "succeeded", result="NaN"),
-    "ends its process": Way("journey.exits", "failed", error="WorkerLostError"),
+    "returns NaN": Way("journey.not_a_number", "succeeded", result="null"),
     "is known to no worker": Way("journey.nobody_knows", "failed", error="NotRegistered"),
     "expired": Way("journey.add", "cancelled", [1, 2], error="Expired", options={"expires": -1}),
     "waits for its countdown": Way("journey.add", "succeeded", [1, 2], result="3", options={"countdown": 1.5}),
@@ -165,6 +164,12 @@ def test_a_run_terminated_while_it_runs_is_cancelled_and_stays_so(stack: Stack, 
     stack.wait_for_state(after, "succeeded")
     watched.wait_for_state(after, "succeeded")
     assert watched.seen[run_id][-1] == "cancelled"
+
+
+def test_a_run_that_ends_its_process_fails(stack: Stack) -> None:
+    run_id = stack.send("journey.exits")
+
+    assert stack.wait_for_state(run_id, *events.ENDED)["error"]["type"] == "WorkerLostError"
 
 
 def test_the_hard_limit_is_said_once_however_often_celery_says_it(stack: Stack, sent: dict[str, str]) -> None:

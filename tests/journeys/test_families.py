@@ -96,11 +96,11 @@ def test_a_task_replaced_by_a_chain_ends_with_the_result_of_the_chain(stack: Sta
 
     row = stack.wait_for_state(run_id, "succeeded")
 
-    assert row["result"] == "6"
+    assert (row["result"], row["owner"]) == ("6", "clerk")
 
 
 def test_a_run_that_nobody_asked_for_has_no_owner(stack: Stack) -> None:
-    run_id = stack.ask("delay", "journey.add", 1, 1)
+    run_id = stack.ask("delay", "tests.harness.tasks.add", 1, 1)
 
     row = stack.wait_for_state(run_id, "succeeded")
 

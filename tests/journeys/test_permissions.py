@@ -29,7 +29,9 @@ def get(stack: Stack, address: str, username: str) -> tuple[int, str]:
     """Get a page as a user; return status and text."""
     headers = {"Cookie": f"sessionid={stack.ask('log_in', username)}"}
     try:
-        with urllib.request.urlopen(urllib.request.Request(stack.origin + address, headers=headers), timeout=10) as page:
+        with urllib.request.urlopen(
+            urllib.request.Request(stack.origin + address, headers=headers), timeout=10
+        ) as page:
             return page.status, page.read().decode()
     except urllib.error.HTTPError as error:
         with error:

@@ -13,6 +13,9 @@ const LAST_DELAY_MS = 20_000;
 const GOOD_MS = 5_000;
 const HELLO_LIMIT_MS = 10_000;
 const BEATS_MISSED = 2.5;
+/** The close code that asks us to come back, but not soon; and the failures that it counts as. */
+const TOO_MANY = 4029;
+const MANY_FAILURES = 6;
 /** Close codes after which coming back by ourselves is of no use. */
 /** @type {Record<number, Status>} */
 const LAST_WORDS = { 4001: "login", 4003: "forbidden", 4400: "reload" };
@@ -88,8 +91,7 @@ export class Socket extends EventTarget {
   /** The browser has lost its network: what is open is not to be trusted. */
   lose() {
     if (this.#isOver || this.status === "idle") return;
-    this.#failures = Math.max(1, this.#failures);
-    this.#retry();
+    this.#retry(true);
   }
 
   /** Whether the server has greeted this connection. */
@@ -165,19 +167,23 @@ export class Socket extends EventTarget {
 
   /** @param {number} code */
   #closed(code) {
-    this.#socket = null;
     const last = LAST_WORDS[code];
+    if (code === TOO_MANY) this.#failures = MANY_FAILURES;
     if (!last) return this.#retry();
     this.#abandon();
     this.#become(last);
   }
 
-  /** Come back later: each time within a longer time, at random, so that not all pages come at once. */
-  #retry() {
-    const wasGood = this.#isGreeted && Date.now() - this.#openedAt > GOOD_MS;
-    if (wasGood) this.#failures = 0;
+  /**
+   * Come back later: each time within a longer time, at random, so that not all pages come at once.
+   *
+   * @param {boolean} isOffline whether there is no server, as far as we know; else this may be a hiccup.
+   */
+  #retry(isOffline = !this.#isGreeted) {
+    if (this.#isGreeted && Date.now() - this.#openedAt > GOOD_MS) this.#failures = 0;
     this.#abandon();
-    this.#become(this.#failures > 0 ? "offline" : this.status === "connecting" ? "connecting" : "stale");
+    const isFirst = this.status === "connecting" && this.#failures === 0;
+    if (!isFirst) this.#become(isOffline ? "offline" : "stale");
     const longest = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.#connect(), Math.random() * longest);

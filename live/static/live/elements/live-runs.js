@@ -13,6 +13,10 @@ import { FINAL, number } from "../format.js";
 import * as store from "../store.js";
 
 class LiveRuns extends HTMLElement {
+  /** The rows and the button that lets new ones in: whoever is in here has a hand on the list. @type {HTMLElement} */
+  #hold = part(this, "[data-hold]");
+  /** @type {HTMLElement} */
+  #table = part(this, "table");
   /** @type {HTMLElement} */
   #rows = part(this, "[data-rows]");
   /** @type {HTMLButtonElement} */
@@ -66,9 +70,9 @@ class LiveRuns extends HTMLElement {
     this.#leaving = new AbortController();
     const { signal } = this.#leaving;
     const settle = () => this.#isPending && this.#arrange(this.#isHeld());
-    this.#rows.addEventListener("pointerleave", settle, { signal });
+    this.#hold.addEventListener("pointerleave", settle, { signal });
     // The focus has not arrived at its new place yet.
-    this.#rows.addEventListener("focusout", () => setTimeout(settle), { signal });
+    this.#hold.addEventListener("focusout", () => setTimeout(settle), { signal });
     document.addEventListener("selectionchange", settle, { signal });
     document.addEventListener("scroll", settle, { signal, passive: true });
     this.#button.addEventListener("click", () => this.#letIn(), { signal });
@@ -89,7 +93,9 @@ class LiveRuns extends HTMLElement {
   #isHeld() {
     const selection = document.getSelection();
     const isSelected = selection?.type === "Range" && selection.containsNode(this.#rows, true);
-    return isSelected || scrollY > 0 || this.#rows.matches(":hover") || this.#rows.contains(document.activeElement);
+    const focused = document.activeElement;
+    const isFocused = focused !== this.#table && this.#hold.contains(focused);
+    return isSelected || isFocused || scrollY > 0 || this.#hold.matches(":hover");
   }
 
   /**
@@ -135,7 +141,7 @@ class LiveRuns extends HTMLElement {
   /** Somebody asked for the new rows: go to where they are, with the focus beside them and not on them. */
   #letIn() {
     this.#arrange(false);
-    part(this, "table").focus({ preventScroll: true });
+    this.#table.focus({ preventScroll: true });
     scrollTo({ top: 0 });
   }
 

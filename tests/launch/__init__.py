@@ -1,0 +1,1 @@
+"""Tests of ./run, ./test and the scripts that they, the tests and the benchmarks share."""

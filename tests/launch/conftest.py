@@ -1,0 +1,40 @@
+"""Copies of the project, and starts of ./run that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.launch.starts import Start, copy_project
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project, as a fresh clone with its .venv made."""
+    return copy_project(tmp_path_factory.mktemp("clone") / "tat")
+
+
+@pytest.fixture
+def start(project: Path, tmp_path: Path) -> Iterator[Callable[..., Start]]:
+    """Start ./run with a var directory of its own: `start(REDIS_URL=…)`. All end with the test."""
+    made: list[Start] = []
+
+    def begin(**env: str) -> Start:
+        made.append(Start(project, **{"TAT_VAR_DIR": str(tmp_path / "var"), **env}))
+        return made[-1]
+
+    yield begin
+    for one in made:
+        one.end()
+
+
+@pytest.fixture(scope="module")
+def running(project: Path) -> Iterator[Start]:
+    """A tat that runs with nothing set, as on a first day."""
+    one = Start(project)
+    try:
+        yield one.wait_for("Stop it with")
+    finally:
+        one.end()

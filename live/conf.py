@@ -43,7 +43,9 @@ class Settings:
         ["password", "passwd", "secret", "token", "api_key", "apikey", "authorization", "card", "iban"],
         "Arguments whose name contains one of these are struck out before they leave the process.",
     )
-    IGNORE_TASKS = Setting[list[str]](["celery.chord_unlock"], "Tasks that are not followed, as shell patterns of their names.")
+    IGNORE_TASKS = Setting[list[str]](
+        ["celery.chord_unlock"], "Tasks that are not followed, as shell patterns of their names."
+    )
 
     TEXT_CHARS = Setting(1_024, "Characters kept of arguments, a result or an error's message.")
     TRACEBACK_CHARS = Setting(6_000, "Characters kept of a traceback, its end.")

@@ -20,6 +20,7 @@ from live import conf, queries, recorder, stream
 from live.feed import Feed, FeedKey
 from live.follower import Change, Follower
 from live.outbox import Outbox
+from live.pace import Pace
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -29,6 +30,8 @@ _REFRESH_S = 1.0
 _RETRY_S = 0.5
 #: Seconds between two readings of every feed in use, in case the database changed by other hands.
 _REREAD_S = 60.0
+#: Seconds the loop is left alone after a flush, at most.
+_MAX_REST_S = 1.0
 
 
 class Hub:
@@ -42,6 +45,8 @@ class Hub:
         self._pool = ThreadPoolExecutor(conf.live.DATABASE_THREADS, thread_name_prefix="live-read")
         self.follower = Follower(self._recorded, self._apply, self._begin_epoch, self._tell_contact)
         self._loading: dict[FeedKey, asyncio.Future[None]] = {}
+        self._pace = Pace()
+        #: Not before this time of the loop, as the last flush is still being written.
         self._flush_at = 0.0
         self._flush_planned = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -164,20 +169,27 @@ class Hub:
             tell()
 
     def _plan_flush(self) -> None:
-        """Pass changes on at once after a pause, and once per tick under load."""
+        """Pass changes on at once after a pause, and gather them under load."""
         if not self._flush_planned:
             self._flush_planned = True
-            loop = asyncio.get_running_loop()
-            loop.call_at(max(loop.time(), self._flush_at), self._flush)
+            due = self._pace.due(self.loop.time(), conf.live.TICK_MS / 1000)
+            self.loop.call_at(max(due, self._flush_at), self._flush)
 
     def _flush(self) -> None:
         self._flush_planned = False
-        self._flush_at = asyncio.get_running_loop().time() + conf.live.TICK_MS / 1000
+        self._pace.spend()
+        # The sockets' writers run next, each once: what is called behind them knows how long all of them took.
+        self.loop.call_soon(self.loop.call_soon, self._rest, self.loop.time())
         for feed in self.feeds.values():
             if feed.loaded and feed.changed and not feed.restarting:
                 feed.flush(self.seq)
             if feed.doubtful and not feed.refreshing:
                 self.spawn(self._refresh(feed))
+
+    def _rest(self, begun: float) -> None:
+        """Leave the loop as much time as the flush took, so that with many sockets they get fewer and larger frames."""
+        now = self.loop.time()
+        self._flush_at = now + min(now - begun, _MAX_REST_S)
 
     async def _refresh(self, feed: Feed) -> None:
         """Read a feed in doubt again, not more often than each _REFRESH_S."""

@@ -19,14 +19,13 @@ from typing import Any
 from channels.layers import get_channel_layer
 
 from live import conf, events, stream
+from live.pace import Pace
 
 logger = logging.getLogger(__name__)
 
 #: The channel layer's group, and the one message type on it.
 GROUP = "live"
 NEWS = "live.news"
-#: Batches that go out at once after a pause, before gathering begins.
-_BURST = 5
 #: Seconds between two tries while Redis is away: from, to.
 _RETRY_S = (0.1, 1.0)
 #: A Redis that dies may forget what it acknowledged in its last second or two; these batches are then said again.
@@ -99,8 +98,7 @@ class Publisher:
         self._idle.set()
         self._asleep = False
         self._thread: threading.Thread | None = None
-        self._credit = float(_BURST)
-        self._credit_at = time.monotonic()
+        self._pace = Pace()
         self._recent: deque[tuple[float, bytes]] = deque(maxlen=_KEEP_SENT)
         self._worker: tuple[str, int] | None = None
         self._beat_due = 0.0
@@ -188,7 +186,7 @@ class Publisher:
                 if due is None:
                     self._idle.set()
                 else:
-                    due = max(due, self._credit_due(now))
+                    due = max(due, self._paced(now))
                 if self._worker is not None:
                     due = self._beat_due if due is None else min(due, self._beat_due)
                 if due is not None and due <= now:
@@ -199,19 +197,15 @@ class Publisher:
                 self._asleep = False
 
     def _take(self, now: float) -> list[events.Row]:
-        if self._credit_due(now) > now:
+        if self._paced(now) > now:
             return []
         batch = self.buffer.take(now)
         if batch:
-            self._credit -= 1
+            self._pace.spend()
         return batch
 
-    def _credit_due(self, now: float) -> float:
-        """Return when a batch may go: at once for a few after a pause, then one each LIVE_GATHER_MS."""
-        gather_s = conf.live.GATHER_MS / 1000
-        self._credit = min(_BURST, self._credit + (now - self._credit_at) / gather_s)
-        self._credit_at = now
-        return now if self._credit >= 1 else now + (1 - self._credit) * gather_s
+    def _paced(self, now: float) -> float:
+        return self._pace.due(now, conf.live.GATHER_MS / 1000)
 
     def _beat(self, log: stream.Log) -> None:
         if self._worker is not None and time.monotonic() >= self._beat_due:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import connection, transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Func, Q, QuerySet, TextField
 
 from live import events, topics
 from live.models import Attempt, LogPosition, Run
@@ -49,6 +49,17 @@ class AttemptRow(msgspec.Struct, frozen=True):
     started_at: datetime | None
     finished_at: datetime | None
     error: events.Error | None
+
+
+class Fold(Func):
+    """What `topics.fold` does, in SQL. SQLite's UPPER knows A to Z only; PostgreSQL's does so when told."""
+
+    function = "UPPER"
+    output_field = TextField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra: Any) -> Any:
+        """Called by Django on PostgreSQL."""
+        return self.as_sql(compiler, connection, template='UPPER(%(expressions)s COLLATE "C")', **extra)
 
 
 def visible(viewer: Viewer) -> QuerySet[Run]:
@@ -126,7 +137,10 @@ def _scoped(runs: QuerySet[Run], filter: topics.Filter) -> QuerySet[Run]:
     exact = {name: getattr(filter, name) for name in topics.EXACT_FIELDS if getattr(filter, name)}
     runs = runs.filter(**exact)
     if filter.q:
-        runs = runs.filter(Q(title__icontains=filter.q) | Q(task__icontains=filter.q) | Q(id__icontains=filter.q))
+        wanted = topics.fold(filter.q)
+        runs = runs.alias(found_title=Fold("title"), found_task=Fold("task"), found_id=Fold("id")).filter(
+            Q(found_title__contains=wanted) | Q(found_task__contains=wanted) | Q(found_id__contains=wanted)
+        )
     return runs
 
 

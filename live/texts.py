@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from billiard.einfo import ExceptionWithTraceback
-from kombu.utils.encoding import safe_repr
 
 from live import conf, events
 
@@ -16,13 +16,16 @@ CUT = "…"
 _MAX_ITEMS = 20
 _MAX_DEPTH = 4
 _MAX_STRING_CHARS = 300
+#: Values looked at, whatever their nesting: more would not fit into LIVE_TEXT_CHARS.
+_MAX_VALUES = 400
+_WIDEST_INTEGERS = range(-(2**63), 2**64)
+_UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 def clean(text: str) -> str:
     """Make a text storable anywhere: no NUL, which PostgreSQL refuses, and no lone surrogate, which UTF-8 refuses."""
-    if text.isascii() and "\x00" not in text:
-        return text
-    return text.replace("\x00", "�").encode("utf-8", "replace").decode("utf-8")
+    text = text if type(text) is str else str.__str__(text)  # JSON is written for no subclass, as SafeString is one
+    return text if text.isascii() and "\x00" not in text else _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def cut(text: str, chars: int) -> str:
@@ -30,20 +33,32 @@ def cut(text: str, chars: int) -> str:
     return clean(text if len(text) <= chars else text[: chars - 1] + CUT)
 
 
+def say(value: Any, chars: int) -> str:
+    """Write anything as a short text; what cannot even do that is named by its type."""
+    try:
+        return cut(str(value), chars)
+    except Exception:
+        return cut(f"<unprintable {type(value).__name__}>", chars)
+
+
 def value(value: Any) -> str:
-    """Write a result as JSON text for people, at most LIVE_TEXT_CHARS long."""
-    return _write(_prune(value, _MAX_DEPTH))
+    """Write a result as JSON text for people, at most LIVE_TEXT_CHARS long. Never raises."""
+    return _write(_prune_whole(value))
 
 
 def arguments(args: Any, kwargs: Any, names: Sequence[str] = ()) -> tuple[str, str]:
-    """Write a task's arguments as two JSON texts. `names` are the parameters' names, to find secrets by position."""
+    """Write a task's arguments as two JSON texts. `names` are the parameters' names, to find secrets by position.
+
+    Never raises: what is broken in itself is named by its type.
+    """
+    given = list(args[: _MAX_ITEMS + 1]) if isinstance(args, list | tuple) else []
     shown = [
-        STRUCK if position < len(names) and is_secret(names[position]) else _prune(value, _MAX_DEPTH)
-        for position, value in enumerate(list(args or ())[: _MAX_ITEMS + 1])
+        STRUCK if position < len(names) and is_secret(names[position]) else _prune_whole(value)
+        for position, value in enumerate(given)
     ]
     if len(shown) > _MAX_ITEMS:
         shown[_MAX_ITEMS] = CUT
-    return _write(shown), _write(_prune(kwargs or {}, _MAX_DEPTH))
+    return _write(shown), _write(_prune_whole(kwargs or {}))
 
 
 def is_secret(name: str) -> bool:
@@ -59,40 +74,50 @@ def error(exception: Any, traceback: Any = None) -> events.Error:
     keep = conf.live.TRACEBACK_CHARS
     text = traceback if isinstance(traceback, str) else ""
     text = text if len(text) <= keep else CUT + text[-keep:]
-    message = str(exception) if exception is not None else ""
     return events.Error(
         type=cut(type(exception).__name__, 255),
-        message=cut(message, conf.live.TEXT_CHARS),
+        message=say(exception, conf.live.TEXT_CHARS) if exception is not None else "",
         traceback=clean(text),
     )
 
 
 def _write(value: Any) -> str:
-    limit = conf.live.TEXT_CHARS
-    return cut(msgspec.json.encode(value).decode(), limit)
+    return cut(msgspec.json.encode(value).decode(), conf.live.TEXT_CHARS)
 
 
-def _prune(value: Any, depth: int) -> Any:
+def _prune_whole(value: Any) -> Any:
     """Copy at most so much of a value as people look at; a task with a megabyte of arguments must not pay for it."""
-    if value is None or isinstance(value, bool | int | float):
-        return value if not isinstance(value, int) or -(2**63) <= value < 2**64 else str(value)[:_MAX_STRING_CHARS]
+    try:
+        return _prune(value, _MAX_DEPTH, iter(range(_MAX_VALUES)))
+    except Exception:
+        return f"<unreadable {type(value).__name__}>"
+
+
+def _prune(value: Any, depth: int, left: Iterator[int]) -> Any:
+    if next(left, None) is None:
+        return CUT
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if value in _WIDEST_INTEGERS else say(value, _MAX_STRING_CHARS)
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, str):
         return cut(value, _MAX_STRING_CHARS)
-    if depth == 0:
-        return CUT
-    if isinstance(value, Mapping):
-        return _prune_mapping(value, depth)
-    if isinstance(value, list | tuple | set | frozenset):
-        shown = [_prune(item, depth - 1) for _, item in zip(range(_MAX_ITEMS), value, strict=False)]
+    if isinstance(value, bytes | bytearray):
+        return cut(repr(bytes(value[:_MAX_STRING_CHARS])), _MAX_STRING_CHARS)
+    if isinstance(value, Mapping | list | tuple | set | frozenset):
+        return CUT if depth == 0 else _prune_inside(value, depth - 1, left)
+    return say(repr(value), _MAX_STRING_CHARS)
+
+
+def _prune_inside(value: Any, depth: int, left: Iterator[int]) -> Any:
+    first = range(_MAX_ITEMS)
+    if not isinstance(value, Mapping):
+        shown = [_prune(item, depth, left) for _, item in zip(first, value, strict=False)]
         return [*shown, CUT] if len(value) > _MAX_ITEMS else shown
-    return cut(safe_repr(value), _MAX_STRING_CHARS)
-
-
-def _prune_mapping(value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
-    shown: dict[str, Any] = {}
-    for _, (name, item) in zip(range(_MAX_ITEMS), value.items(), strict=False):
-        name = cut(str(name), _MAX_STRING_CHARS)
-        shown[name] = STRUCK if is_secret(name) else _prune(item, depth - 1)
-    if len(value) > _MAX_ITEMS:
-        shown[CUT] = CUT
-    return shown
+    named: dict[str, Any] = {}
+    for _, (name, item) in zip(first, value.items(), strict=False):
+        text = say(name, _MAX_STRING_CHARS)
+        named[text] = STRUCK if is_secret(text) else _prune(item, depth, left)
+    return {**named, CUT: CUT} if len(value) > _MAX_ITEMS else named

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from live import events
 RUNS = "runs"
 RUN_PREFIX = "run:"
 _MAX_TEXT_CHARS = 255
+_UNASKABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 
 class BadFilter(ValueError):
@@ -29,13 +31,14 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
     queue: str = ""
     worker: str = ""
     schedule: str = ""
-    #: Found, whatever its case, inside the title, the task's name or the id.
+    #: Found inside the title, the task's name or the id, whatever the case of A to Z.
     q: str = ""
 
     @classmethod
     def from_query(cls, query: Mapping[str, Any]) -> Filter:
         """Read the filter of an address: `request.GET`, whose `state` may come several times. Raises BadFilter."""
         states = query.getlist("state") if hasattr(query, "getlist") else query.get("state", [])
+        states = [states] if isinstance(states, str) else states
         values: dict[str, Any] = {name: query.get(name, "") for name in TEXT_FIELDS}
         return cls.from_wire({**values, "state": [state for state in states if state]})
 
@@ -53,7 +56,7 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
             raise BadFilter(f"A filter's state is among {', '.join(events.STATES)}.")
         for name in TEXT_FIELDS:
             text = value.get(name, "")
-            if not isinstance(text, str) or len(text) > _MAX_TEXT_CHARS or "\x00" in text:
+            if not isinstance(text, str) or not is_askable(text):
                 raise BadFilter(f"A filter's {name} is a text of at most {_MAX_TEXT_CHARS} characters.")
         if value.get("kind", "") not in ("", *events.KINDS):
             raise BadFilter(f"A filter's kind is one of {', '.join(events.KINDS)}.")
@@ -68,8 +71,8 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
         """Whether the row counts for this list: all of the filter but its state, so that tabs can show numbers."""
         if any(value and value != getattr(row, name) for name, value in self._exact()):
             return False
-        wanted = self.q.lower()
-        return not wanted or any(wanted in text.lower() for text in (row.title, row.task, row.id))
+        wanted = fold(self.q)
+        return not wanted or any(wanted in fold(text) for text in (row.title, row.task, row.id))
 
     def as_query(self) -> str:
         """Write the filter as the query of an address."""
@@ -86,6 +89,19 @@ TEXT_FIELDS = tuple(name for name in Filter.__struct_fields__ if name != "state"
 EXACT_FIELDS = tuple(name for name in TEXT_FIELDS if name != "q")
 
 
+_UPPER = {ord(letter): ord(letter.upper()) for letter in "abcdefghijklmnopqrstuvwxyz"}
+
+
+def fold(text: str) -> str:
+    """Take the case from A to Z and from nothing else, which is what every database can do alike."""
+    return text.upper() if text.isascii() else text.translate(_UPPER)
+
+
+def is_askable(text: str) -> bool:
+    """Whether a database can be asked for this: not too long, no NUL, no lone surrogate."""
+    return len(text) <= _MAX_TEXT_CHARS and not _UNASKABLE.search(text)
+
+
 def run(run_id: str) -> str:
     """Name the topic of one run."""
     return f"{RUN_PREFIX}{run_id}"
@@ -94,4 +110,4 @@ def run(run_id: str) -> str:
 def run_id_of(topic: str) -> str | None:
     """Return the run that a topic names, or None when it is not the topic of a run."""
     run_id = topic.removeprefix(RUN_PREFIX)
-    return run_id if run_id and run_id != topic and len(run_id) <= _MAX_TEXT_CHARS and "\x00" not in run_id else None
+    return run_id if run_id and run_id != topic and is_askable(run_id) else None

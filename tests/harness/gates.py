@@ -26,6 +26,12 @@ class Gates:
         for name in names:
             (self.directory / name).touch()
 
+    def open_all(self) -> None:
+        """Let through every task that has come to any gate, and to the next ones of its row."""
+        for path in list(self.directory.glob("*.at")):
+            name = path.name.removesuffix(".at").split(".")[0]
+            self.open(name, *(f"{name}.{number}" for number in range(10)))
+
     def wait_for_arrival(self, name: str, times: int = 1, seconds: float = 30) -> None:
         """Return once a task has come to the gate that many times; each redelivery comes again."""
         until(lambda: self.arrivals(name) >= times, f"a task to come to gate {name!r} {times} times", seconds)

@@ -88,12 +88,15 @@ def visitor(browser: Browser, stack: Stack) -> Iterator[Callable[..., browsing.V
 
 
 @pytest.fixture(autouse=True)
-def _tails_on_failure(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Print the ends of the logs beside a failed journey."""
+def _tidy(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Let no task of one journey stand in the way of the next, and print the logs' ends beside a failed one."""
     yield
     stack = request.node.funcargs.get("stack")
+    if stack is None:
+        return
+    stack.gates.open_all()
     report = getattr(request.node, "call_report", None)
-    if stack is not None and report is not None and report.failed:
+    if report is not None and report.failed:
         print(stack.tails())  # noqa: T201
 
 

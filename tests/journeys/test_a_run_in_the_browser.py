@@ -29,7 +29,8 @@ def expect_bar(where, current: int, total: int) -> None:  # type: ignore[no-unty
 
 
 def test_a_run_goes_from_queued_over_a_moving_bar_to_succeeded_on_the_list(stack: Stack, visitor: Visit) -> None:
-    busy = [stack.send("journey.wait", "list-busy") for _ in range(2)]
+    # Two run, and two more the worker takes ahead: the next one waits in the queue.
+    busy = [stack.send("journey.wait", "list-busy") for _ in range(4)]
     stack.gates.wait_for_arrival("list-busy", times=2)
     window = visitor("clerk")
     page = window.go("/live/")

@@ -12,7 +12,7 @@ import {
   span as spanOf,
   texts as textsOf,
   took,
-} from "../../live/static/live/js";
+} from "../../live/static/live/format.js";
 
 const cases = JSON.parse(readFileSync(new URL("words.json", import.meta.url), "utf8"));
 const now = Date.parse(cases.now);

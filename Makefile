@@ -34,9 +34,9 @@ bench: venv ## measure, and write bench/RESULTS.md
 	$(BIN)/python -m bench
 
 lock: ## compile requirements*.txt from requirements*.in, with uv
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--output-file requirements.txt requirements.in
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 		--output-file requirements-dev.txt requirements-dev.in
 
 venv:

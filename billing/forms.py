@@ -6,9 +6,11 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from billing import uploads
+from billing.formats import CSV
 from billing.models import ChargeImport
 
 
@@ -17,10 +19,18 @@ class UploadForm(forms.Form):
 
     file = forms.FileField(
         label=_("File of purchases"),
-        help_text=_(
-            "CSV with the header customer_id,date,quantity,amount,description, or a CDNOW file; UTF-8, 50 MiB at most."
+        help_text=format_lazy(
+            _("CSV with the header {columns}, or a CDNOW file; UTF-8, {limit} MiB at most."),
+            columns=",".join(CSV.columns),
+            limit=uploads.MAX_FILE_MIB,
         ),
-        widget=forms.FileInput(attrs={"accept": ".csv,.txt,text/csv,text/plain"}),
+        widget=forms.FileInput(
+            attrs={
+                "accept": ".csv,.txt,text/csv,text/plain",
+                "data-max-bytes": uploads.MAX_FILE_MIB * 2**20,
+                "data-too-large": format_lazy(_("{limit} MiB are allowed."), limit=uploads.MAX_FILE_MIB),
+            }
+        ),
     )
 
     def clean_file(self) -> uploads.Inspected:

@@ -44,8 +44,9 @@ class Chunk:
 
 
 def run_import(import_id: int, on_line: Callable[[int], object] = lambda number: None) -> ChargeImport:
-    """Bill what is not billed yet; `on_line` hears the number of the last line after each chunk."""
+    """Bill what is not billed yet; `on_line` hears the number of the last line, at the start and after each chunk."""
     record = _begin(import_id)
+    on_line(record.lines_read)
     with record.file.open("rb") as file:
         while not record.is_done:
             lines = islice(read_lines(file, record.bytes_read, record.lines_read), CHUNK_LINES)

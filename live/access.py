@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from http.cookies import CookieError, SimpleCookie
 from importlib import import_module
-from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.contrib.auth import get_user
-from django.http import HttpRequest
-from django.http.request import validate_host
+from django.core.exceptions import DisallowedHost
+from django.http import HttpRequest, parse_cookie
 
 from live import conf, queries
 
+Headers = dict[bytes, bytes]
 
-def session_key(headers: dict[bytes, bytes]) -> str:
+
+def session_key(headers: Headers) -> str:
     """Return the session's key from the handshake's cookie, the only thing that logs in; "" when there is none."""
-    try:
-        cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
-    except CookieError:
-        return ""
-    found = cookies.get(settings.SESSION_COOKIE_NAME)
-    return found.value if found else ""
+    cookies = parse_cookie(headers.get(b"cookie", b"").decode("latin-1"))
+    return cookies.get(settings.SESSION_COOKIE_NAME, "").replace("\x00", "")
 
 
 def viewer(key: str) -> queries.Viewer | None:
@@ -30,15 +26,18 @@ def viewer(key: str) -> queries.Viewer | None:
     if not key:
         return None
     request = HttpRequest()
-    request.session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    request.session = session = import_module(settings.SESSION_ENGINE).SessionStore(key)
+    # After a change of SECRET_KEY Django gives the session another key, and no cookie here would tell the browser.
+    session.cycle_key = lambda: None
+    session.flush = session.clear
     user = get_user(request)
     if not user.is_authenticated or not user.is_active:
         return None
     return queries.Viewer.of(user)
 
 
-def origin_allowed(headers: dict[bytes, bytes]) -> bool:
-    """Whether the page that opens the socket is ours: LIVE_ALLOWED_ORIGINS, else the host it was asked from.
+def origin_allowed(headers: Headers, scheme: str = "ws") -> bool:
+    """Whether the page that opens the socket is ours: LIVE_ALLOWED_ORIGINS, else what Django takes a POST from.
 
     A request without Origin comes from no browser and is let through to the session check.
     """
@@ -46,24 +45,24 @@ def origin_allowed(headers: dict[bytes, bytes]) -> bool:
     if not origin:
         return True
     try:
-        came = _parts(urlsplit(origin))
-        if conf.live.ALLOWED_ORIGINS:
-            return came in [_parts(urlsplit(allowed)) for allowed in conf.live.ALLOWED_ORIGINS]
-        host = headers.get(b"host", b"").decode("latin-1")
-        own = urlsplit(f"{came[0]}://{host}")
-        hosts = settings.ALLOWED_HOSTS or (["localhost", "127.0.0.1", "[::1]", ".localhost"] if settings.DEBUG else [])
-        return came == _parts(own) and validate_host(_bracketed(own), hosts)
-    except ValueError:
+        allowed = conf.live.ALLOWED_ORIGINS or [_own_origin(headers, scheme), *settings.CSRF_TRUSTED_ORIGINS]
+        return _parts(origin) in map(_parts, allowed)
+    except (ValueError, DisallowedHost):
         return False
 
 
-def _parts(url: SplitResult) -> tuple[str, str, int]:
+def _own_origin(headers: Headers, scheme: str) -> str:
+    request = HttpRequest()
+    for name, value in headers.items():
+        request.META[f"HTTP_{name.decode('latin-1').upper().replace('-', '_')}"] = value.decode("latin-1")
+    # A cookie that is kept from http must not be used by a page that came by http.
+    is_secure = scheme == "wss" or request.is_secure() or settings.SESSION_COOKIE_SECURE
+    return f"{'https' if is_secure else 'http'}://{request.get_host()}"
+
+
+def _parts(origin: str) -> tuple[str, str, int]:
     """Return scheme, host and port; raises ValueError for what is no origin."""
+    url = urlsplit(origin)
     if url.scheme not in ("http", "https") or not url.hostname or url.path.strip("/"):
-        raise ValueError(f"An origin is http(s)://host, not {url.geturl()[:100]!r}.")
+        raise ValueError(f"An origin is http(s)://host, not {origin[:100]!r}.")
     return url.scheme, url.hostname, url.port or (443 if url.scheme == "https" else 80)
-
-
-def _bracketed(url: SplitResult) -> str:
-    host: Any = url.hostname
-    return f"[{host}]" if ":" in host else host

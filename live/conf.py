@@ -5,16 +5,20 @@ from __future__ import annotations
 from typing import Any, Generic, TypeVar, overload
 
 from django.conf import settings
+from django.core.signals import setting_changed
 
 T = TypeVar("T")
+_UNREAD: Any = object()
 
 
 class Setting(Generic[T]):
-    """One `LIVE_…` setting: read when used, so a test's override_settings holds."""
+    """One `LIVE_…` setting: read on first use, and again when a test's override_settings says that it changed."""
 
     def __init__(self, default: T, help: str) -> None:
         self.default = default
         self.help = help
+        self._value: Any = _UNREAD
+        setting_changed.connect(self._forget, weak=False)
 
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = f"LIVE_{name}"
@@ -26,7 +30,13 @@ class Setting(Generic[T]):
     def __get__(self, instance: object | None, owner: type) -> Any:
         if instance is None:
             return self
-        return getattr(settings, self.name, self.default)
+        # Django takes 2 µs to say that a setting is not there, and a run reads a dozen.
+        if self._value is _UNREAD:
+            self._value = getattr(settings, self.name, self.default)
+        return self._value
+
+    def _forget(self, **_: Any) -> None:
+        self._value = _UNREAD
 
 
 class Settings:

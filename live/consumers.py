@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
 from channels.consumer import get_handler_name
 from channels.generic.websocket import AsyncWebsocketConsumer
-from django.db import DatabaseError
 
-from live import access, conf, events, frames, hub, outbox, queries, sessions, stream, topics
+from live import access, conf, events, frames, hub, outbox, queries, sessions, topics
 from live.feed import FeedKey, list_key
 from live.frames import BadFrame, CloseCode
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 #: Frames that nobody can follow, after which the other end does not speak our protocol.
 _MAX_BAD_FRAMES = 10
+#: Seconds that hello waits for the first look at the log, so that it can tell where the log stands.
+_GREETING_S = 1.0
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
@@ -26,6 +29,15 @@ class LiveConsumer(AsyncWebsocketConsumer):
 
     #: The hub has the one subscription on the channel layer; a socket needs none.
     channel_layer_alias = ""
+    #: None until the login is known to hold.
+    outbox: outbox.Outbox | None = None
+
+    async def __call__(self, scope: dict[str, Any], receive: Callable[..., Any], send: Callable[..., Any]) -> None:
+        """Serve one socket. However it ends, and the server may also cut it off, nothing of it stays."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._end()
 
     async def dispatch(self, message: dict[str, Any]) -> None:
         """Call the handler as it is: the stock one first hops to the one thread that all sync code shares."""
@@ -34,15 +46,14 @@ class LiveConsumer(AsyncWebsocketConsumer):
     async def websocket_connect(self, message: dict[str, Any]) -> None:
         """Called at the handshake: origin, then session, then hello."""
         headers = dict(self.scope["headers"])
-        self.outbox: outbox.Outbox | None = None
-        if not access.origin_allowed(headers):
+        if not access.origin_allowed(headers, self.scope.get("scheme", "ws")):
             await self.close()
             return
         self.hub = hub.for_loop()
         self.session_key = access.session_key(headers)
         try:
             viewer = await self.hub.in_pool(lambda: access.viewer(self.session_key))
-        except DatabaseError as error:
+        except hub.FAILURES as error:
             logger.warning("No login without the database. %s", error, extra={"action": "socket_refused"})
             await self.accept()
             await self.close(CloseCode.RESTARTING)
@@ -51,6 +62,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         if viewer is None:
             await self.close(CloseCode.LOG_IN)
             return
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self.hub.follower.ready.wait(), _GREETING_S)
         self._begin(viewer)
 
     def _begin(self, viewer: queries.Viewer) -> None:
@@ -59,15 +72,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.subscriptions: dict[str, FeedKey] = {}
         self._throttle = frames.Throttle()
         self._bad_frames = 0
-        self._put("hello", v=1, epoch=self.hub.epoch, seq=self.hub.seq, beat_s=conf.live.BEAT_S, **self._clock())
+        epoch = self.hub.epoch_for(viewer)
+        self._put("hello", v=1, epoch=epoch, seq=self.hub.seq, beat_s=conf.live.BEAT_S, **self._clock())
         self.hub.on_contact.add(self._beat)
         sessions.join(self)
         self._jobs = [asyncio.create_task(self._write()), asyncio.create_task(self._beat_for_ever())]
-
-    async def websocket_disconnect(self, message: dict[str, Any]) -> None:
-        """Called when the socket is gone, whoever closed it."""
-        self._end()
-        await super().websocket_disconnect(message)
+        self._jobs[0].add_done_callback(_report)
 
     def _end(self) -> None:
         if self.outbox is None:
@@ -103,7 +113,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             self._bad_frames += 1
             if self._bad_frames >= _MAX_BAD_FRAMES:
                 self._close(CloseCode.NOT_OUR_PROTOCOL)
-        except (DatabaseError, *stream.Unavailable) as error:
+        except hub.FAILURES as error:
             logger.warning("A subscription fails. %s", error, extra={"action": "subscribe_failed"})
             self._close(CloseCode.RESTARTING)
 
@@ -114,11 +124,9 @@ class LiveConsumer(AsyncWebsocketConsumer):
             limit = conf.live.MAX_SUBSCRIPTIONS
             raise BadFrame("too_many", f"A socket has at most {limit} subscriptions.", frame.sub)
         assert self.outbox is not None
-        self.subscriptions[frame.sub] = key
         since = (frame.since.epoch, frame.since.seq) if frame.since else None
         await self.hub.subscribe(key, self.outbox, frame.sub, since)
-        if self.subscriptions.get(frame.sub) != key:
-            self.hub.unsubscribe(key, self.outbox, frame.sub)
+        self.subscriptions[frame.sub] = key
 
     def _key(self, frame: frames.Subscribe) -> FeedKey:
         if frame.topic == topics.RUNS:
@@ -165,11 +173,13 @@ class LiveConsumer(AsyncWebsocketConsumer):
                 rest = self.hub.snapshot(self.subscriptions[behind])
                 frame = outbox.opened("snapshot", behind, rest) if rest else ""
             if frame:
-                try:
-                    async with asyncio.timeout(conf.live.SEND_TIMEOUT_S):
-                        await self.send(text_data=frame)
-                except TimeoutError:
-                    waiting.closing = CloseCode.TOO_SLOW
-            if waiting.closing is not None and (waiting.empty or waiting.closing == CloseCode.TOO_SLOW):
+                await self.send(text_data=frame)
+            if waiting.closing is not None and waiting.empty:
                 await self.close(waiting.closing)
                 return
+
+
+def _report(writer: asyncio.Task[None]) -> None:
+    """Say it when a writer failed: its page hears nothing more, and comes back by itself."""
+    if not writer.cancelled() and (error := writer.exception()):
+        logger.error("A socket's writer failed.", exc_info=error, extra={"action": "write_failed"})

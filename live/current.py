@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from live import events
 _ROW = "live_row"
 _PROGRESS = "live_progress"
 _last_moment = 0
+_last = threading.local()
 
 
 def moment() -> int:
@@ -30,6 +32,12 @@ def to_time(microseconds: int) -> datetime:
 def begin(request: Any, row: events.Row) -> None:
     """Remember the row of a run whose execution begins; `request` is the task's `request`."""
     setattr(request, _ROW, row)
+    _last.row = row
+
+
+def last_row() -> events.Row | None:
+    """Return the row that this thread's last `begin` remembered; the execution may be over."""
+    return getattr(_last, "row", None)
 
 
 def row_of(request: Any) -> events.Row | None:
@@ -42,7 +50,12 @@ def follow(request: Any, progress: Callable[[], events.Progress | None]) -> None
     setattr(request, _PROGRESS, progress)
 
 
+def followed(request: Any) -> Callable[[], events.Progress | None] | None:
+    """Return who is asked for the run's newest progress."""
+    return getattr(request, _PROGRESS, None)
+
+
 def progress_of(request: Any) -> events.Progress | None:
     """Return the run's newest progress, or None when it has none."""
-    ask = getattr(request, _PROGRESS, None)
+    ask = followed(request)
     return ask() if ask is not None else None

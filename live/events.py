@@ -180,6 +180,8 @@ def sort_key(row: Row) -> tuple[float, str]:
 
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(list[Row])
+_raw_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+_row_decoder = msgspec.json.Decoder(Row)
 
 #: Encodes any wire value to JSON bytes; NaN and infinities become null.
 encode = _encoder.encode
@@ -196,9 +198,19 @@ def decode_rows(data: bytes | str) -> list[Row]:
 
 
 def decode_entry(seq: int, data: bytes | str) -> list[Row]:
-    """Decode one entry of the log; one that nobody can read is logged and counts as empty."""
+    """Decode one entry of the log; a row that nobody can read is logged and left out."""
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:
-        logger.error("Entry %d of the log is unreadable. %s", seq, error, extra={"action": "entry_unreadable"})
+        logger.error("Entry %d of the log is not readable. %s", seq, error, extra={"action": "entry_unreadable"})
+    try:
+        return [row for raw in _raw_decoder.decode(data) for row in _decode_row(raw)]
+    except (msgspec.MsgspecError, RecursionError):
+        return []
+
+
+def _decode_row(raw: msgspec.Raw) -> list[Row]:
+    try:
+        return [_row_decoder.decode(raw)]
+    except (msgspec.MsgspecError, RecursionError):
         return []

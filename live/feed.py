@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -24,15 +26,14 @@ class FeedKey(msgspec.Struct, frozen=True):
         """How many rows are held, so that one that leaves the list does not cost a query."""
         return self.limit * 2
 
-    def shows(self, row: events.Row) -> bool:
-        """Whether the row is on this list."""
-        if self.run_id:
-            return row.id == self.run_id and self.viewer.may_see(row)
-        return self.viewer.may_see(row) and self.filter.matches(row)
+    def in_scope(self, row: events.Row) -> bool:
+        """Whether the row counts for this list, whatever its state."""
+        wanted = row.id == self.run_id if self.run_id else self.filter.matches_scope(row)
+        return wanted and self.viewer.may_see(row)
 
-    def counts(self, row: events.Row) -> bool:
-        """Whether the row is in this list's counts."""
-        return not self.run_id and self.viewer.may_see(row) and self.filter.matches_scope(row)
+    def shows(self, row: events.Row) -> bool:
+        """Whether a row in scope is on this list."""
+        return not self.filter.state or row.state in self.filter.state
 
     def read(self, ahead: set[str]) -> queries.Reading:
         """Ask the database for this list, and for the stored rows of the runs that the log is ahead with."""
@@ -47,6 +48,9 @@ class Feed:
     def __init__(self, key: FeedKey) -> None:
         self.key = key
         self.outboxes: dict[Outbox, set[str]] = {}
+        #: Subscriptions that wait for the first reading.
+        self.waiting = 0
+        self.loading: asyncio.Task[None] | None = None
         self.loaded = False
         #: The database must be asked again: a run came up of which the hub does not know what it was before.
         self.doubtful = False
@@ -54,79 +58,92 @@ class Feed:
         #: Another life of the log began, and the sockets wait for the whole.
         self.restarting = False
         self.changed = False
+        #: Where in the log the list stands, as the sockets are told; it stays behind while the feed is in doubt.
+        self.epoch = ""
         self.seq = 0
         self.sent: dict[str, events.Row] = {}
         self._rows: dict[str, events.Row] = {}
         self._counts: dict[str, int] = {}
         self._sent_counts: dict[str, int] = {}
         self._attempts: dict[int, queries.AttemptRow] = {}
-        self._more = False
+        self._sent_attempts: dict[int, queries.AttemptRow] = {}
+        #: The place of the newest row that is not held; None when all are.
+        self._floor: tuple[float, str] | None = None
         self._snapshot = ""
 
     def restart(self) -> None:
         """The log began another life: read again, then send every socket the whole."""
         self.doubtful = self.restarting = True
 
-    def load(self, reading: queries.Reading, ahead: dict[str, events.Row], asked: set[str]) -> None:
+    def load(self, reading: queries.Reading, ahead: Iterable[events.Row], asked: set[str]) -> None:
         """Take what the database has, brought up to date with the rows that the log is ahead with.
 
         `asked` are the runs whose stored rows were asked for; of one that came up since, nobody knows yet whether the
         database had counted it.
         """
-        self._more = len(reading.rows) > self.key.window
-        self._rows = {row.id: row for row in reading.rows[: self.key.window]}
+        held = reading.rows[: self.key.window]
+        self._rows = {row.id: row for row in held}
+        self._floor = events.sort_key(reading.rows[len(held)]) if len(reading.rows) > len(held) else None
         self._counts = dict(reading.counts)
         self._attempts = {attempt.number: attempt for attempt in reading.attempts}
-        stored = {**reading.stored, **self._rows}
         self.doubtful = False
-        for row in ahead.values():
+        stored = {**reading.stored, **self._rows}
+        for row in ahead:
             before = stored.get(row.id)
-            if before is None and row.id not in asked and not _is_new(row):
-                self.doubtful = True
-            self._apply(before, row)
+            stored[row.id] = self._apply(before, row, before is not None or row.id in asked or _is_new(row))
         self.loaded = True
 
+    def begin_epoch(self, epoch: str) -> None:
+        """Note the life of the log that the list is of; the seqs of another one mean nothing in it."""
+        if epoch != self.epoch:
+            self.epoch, self.seq = epoch, 0
+
     def apply(self, before: events.Row | None, row: events.Row) -> None:
-        """Take a run's new row; `before` is the run as the hub knew it, None when it did not."""
-        if not self.loaded or (before is None and not self._relevant(row)):
+        """Take a try's new row; `before` is the run as the hub knew it, None when it did not."""
+        if self.loaded:
+            before = self._rows.get(row.id, before)
+            self._apply(before, row, before is not None or _is_new(row))
+
+    def _apply(self, before: events.Row | None, row: events.Row, is_known: bool) -> events.Row:
+        was_in = before is not None and self.key.in_scope(before)
+        after = row if before is None else events.merge(before, row)
+        if not was_in and not self.key.in_scope(row):
+            return after
+        is_in = self.key.in_scope(after)
+        if not is_known:
+            self.doubtful = True
+        elif not self.key.run_id:
+            self._count(before if was_in else None, after if is_in else None)
+        self._rows.pop(after.id, None)
+        if is_in and self.key.shows(after):
+            self._hold(after)
+        if is_in and self.key.run_id:
+            self._note_attempt(row, after)
+        if len(self._rows) < self.key.limit and self._floor is not None:
+            self.doubtful = True
+        self.changed = True
+        return after
+
+    def _count(self, before: events.Row | None, after: events.Row | None) -> None:
+        for row, step in ((before, -1), (after, 1)):
+            if row is not None:
+                self._counts[row.state] = self._counts.get(row.state, 0) + step
+
+    def _hold(self, row: events.Row) -> None:
+        """Hold a row, if it belongs among the newest: what else lies below the floor, nobody knows here."""
+        if self._floor is not None and events.sort_key(row) >= self._floor:
             return
-        before = self._rows.get(row.id, before)
-        if before is None and not _is_new(row):
-            self.doubtful = True
-        self._apply(before, row)
-        if len(self._rows) < self.key.limit and self._more:
-            self.doubtful = True
-
-    def _relevant(self, row: events.Row) -> bool:
-        return row.id in self._rows or self.key.shows(row) or self.key.counts(row)
-
-    def _apply(self, before: events.Row | None, row: events.Row) -> None:
-        row = row if before is None else events.merge(before, row)
-        if before is not None and self.key.counts(before):
-            self._counts[before.state] = self._counts.get(before.state, 0) - 1
-            self.changed = True
-        if self.key.counts(row):
-            self._counts[row.state] = self._counts.get(row.state, 0) + 1
-            self.changed = True
-        if self.key.shows(row):
-            self._rows[row.id] = row
-            self._note_attempt(row)
-            self._bound()
-            self.changed = True
-        elif self._rows.pop(row.id, None) is not None:
-            self.changed = True
-
-    def _note_attempt(self, row: events.Row) -> None:
-        if self.key.run_id and row.version.phase == events.Phase.SINCE:
-            self._attempts[row.attempt] = queries.AttemptRow(
-                row.attempt, row.state, row.worker, row.started_at, row.finished_at, row.error
-            )
-
-    def _bound(self) -> None:
+        self._rows[row.id] = row
         if len(self._rows) > self.key.window:
             oldest = max(self._rows.values(), key=events.sort_key)
             del self._rows[oldest.id]
-            self._more = True
+            self._floor = events.sort_key(oldest)
+
+    def _note_attempt(self, row: events.Row, run: events.Row) -> None:
+        if row.version.phase == events.Phase.SINCE:
+            self._attempts[row.attempt] = queries.attempt_after(self._attempts.get(row.attempt), row, run)
+            while len(self._attempts) > queries.MAX_ATTEMPTS:
+                del self._attempts[min(self._attempts)]
 
     def flush(self, seq: int) -> None:
         """Send what differs from what was sent before, encoded once for all sockets."""
@@ -135,12 +152,14 @@ class Feed:
         now = {row.id: row for row in listed}
         rows = [row for row in listed if self.sent.get(row.id) != row]
         removed = [run_id for run_id in self.sent if run_id not in now]
-        self._snapshot, self.sent, self.seq = "", now, seq
-        if not (rows or removed or self._counts != self._sent_counts or self.restarting):
+        is_same = (self._counts, self._attempts) == (self._sent_counts, self._sent_attempts)
+        self._snapshot, self.sent = "", now
+        self.seq = self.seq if self.doubtful else seq
+        if is_same and not (rows or removed or self.restarting):
             return
-        self._sent_counts = dict(self._counts)
+        self._sent_counts, self._sent_attempts = dict(self._counts), dict(self._attempts)
         restarting, self.restarting = self.restarting, False
-        frame = "" if restarting else self._frame({"seq": seq, "runs": rows, "removed": removed})
+        frame = "" if restarting else self._frame({"seq": self.seq, "runs": rows, "removed": removed})
         for outbox, subs in self.outboxes.items():
             for sub in subs:
                 if restarting:
@@ -148,10 +167,10 @@ class Feed:
                 else:
                     outbox.put(sub, "changes", frame)
 
-    def snapshot(self, epoch: str) -> str:
+    def snapshot(self) -> str:
         """Return the whole list as of the last flush, without its opening; encoded once per flush."""
         if not self._snapshot:
-            self._snapshot = self._frame({"epoch": epoch, "seq": self.seq, "runs": list(self.sent.values())})
+            self._snapshot = self._frame({"epoch": self.epoch, "seq": self.seq, "runs": list(self.sent.values())})
         return self._snapshot
 
     def resume(self, changed: set[str]) -> str:
@@ -166,7 +185,7 @@ class Feed:
     def _frame(self, fields: dict[str, Any]) -> str:
         fields["counts"] = self._sent_counts
         if self.key.run_id:
-            fields["attempts"] = [self._attempts[number] for number in sorted(self._attempts)]
+            fields["attempts"] = [self._sent_attempts[number] for number in sorted(self._sent_attempts)]
         return events.encode(fields).decode()[1:]
 
 

@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from channels.layers import get_channel_layer
-from django.db import DatabaseError
+from django.db import Error
 
 from live import conf, events, publish, stream
-from live.tail import Tail
+from live.tail import Change, Tail, Try, merge_tries
 
 logger = logging.getLogger(__name__)
 
@@ -25,8 +25,6 @@ _MAX_AHEAD = 1_000
 #: Seconds between two looks at the head while something is wrong, and for how many seconds after it.
 _RETRY_S = 0.25
 _WATCHFUL_S = 5.0
-
-Change = tuple[events.Row | None, events.Row]
 
 
 class Follower:
@@ -52,17 +50,24 @@ class Follower:
         self._on_epoch, self._on_contact = on_epoch, on_contact
         self._ahead: dict[int, bytes] = {}
         self._look_now = asyncio.Event()
+        self._looking = asyncio.Lock()
         self._watchful_until = 0.0
 
     async def listen(self) -> None:
         """Take the news for ever; raises when the layer does."""
         layer = get_channel_layer(conf.live.CHANNEL_LAYER)
+        # A channel that fails to be made stays in the layer's memory, so none is tried before Redis is there.
+        await self.ready.wait()
         if layer is None:
             await asyncio.Event().wait()
         channel = await layer.new_channel()
-        await layer.group_add(publish.GROUP, channel)
-        while True:
-            self.take_news(await layer.receive(channel))
+        try:
+            await layer.group_add(publish.GROUP, channel)
+            self._look_now.set()
+            while True:
+                self.take_news(await layer.receive(channel))
+        finally:
+            await layer.group_discard(publish.GROUP, channel)
 
     def take_news(self, message: dict[str, Any]) -> None:
         """Take one batch, in whatever order it comes."""
@@ -113,15 +118,9 @@ class Follower:
     async def _look_at_head(self) -> bool:
         """Read what the log has and the tail has not; return whether that worked."""
         try:
-            head = await self.log.head()
-            if head.epoch != self.tail.epoch or head.seq < self.tail.seq:
-                await self._begin_epoch(head)
-            while self.tail.seq < head.seq and (entries := await self.log.read(self.tail.seq, _READ_ENTRIES)):
-                for entry in entries:
-                    # The news may have brought it while the log was being read.
-                    if entry.seq > self.tail.seq:
-                        self._take(entry.seq, entry.rows)
-        except (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError, DatabaseError) as error:
+            async with self._looking:
+                await self._catch_up()
+        except (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError, Error) as error:
             if self.in_contact or self.as_of is None:
                 logger.warning("The log cannot be read. %s", error, extra={"action": "follow_waits"})
             return False
@@ -130,23 +129,43 @@ class Follower:
         self.ready.set()
         return True
 
+    async def _catch_up(self) -> None:
+        head = await self.log.head()
+        if head.epoch != self.tail.epoch or head.seq < self.tail.seq:
+            await self._begin_epoch(head)
+        while self.tail.seq < head.seq and (entries := await self.log.read(self.tail.seq, _READ_ENTRIES)):
+            if entries[0].seq > self.tail.seq + 1:
+                logger.warning("The log dropped entries unread.", extra={"action": "follow_missed"})
+                self._begin(head.epoch, entries[0].seq - 1)
+            for entry in entries:
+                # The news may have brought it while the log was being read.
+                if entry.seq > self.tail.seq:
+                    self._take(entry.seq, entry.rows)
+
     async def _begin_epoch(self, head: stream.Head) -> None:
         epoch, seq = await self._recorded()
         start = min(seq, head.seq - _READ_ENTRIES) if epoch == head.epoch else 0
         first = await self.log.read(max(start, 0), 1)
-        self.tail.begin(head.epoch, first[0].seq - 1 if first else head.seq)
+        self._begin(head.epoch, first[0].seq - 1 if first else head.seq)
+
+    def _begin(self, epoch: str, seq: int) -> None:
+        self.tail.begin(epoch, seq)
         self._ahead.clear()
         self._on_epoch()
 
-    async def rows_since(self, epoch: str, seq: int) -> dict[str, events.Row]:
-        """Return the runs that changed after a recorded position, from the log itself if the tail is too short."""
+    async def reach(self, epoch: str, seq: int) -> None:
+        """Return once the tail has all that the database had. Raises ConnectionError when the log does not answer."""
+        if (epoch != self.tail.epoch or seq > self.tail.seq) and not await self._look_at_head():
+            raise ConnectionError("The database is ahead of the log, which cannot be read.")
+
+    async def rows_since(self, epoch: str, seq: int) -> dict[Try, events.Row]:
+        """Return what changed after a recorded position, from the log itself if the tail is too short."""
         found = self.tail.rows_since(epoch, seq)
         if found is not None:
             return found
         found, after = {}, seq if epoch == self.tail.epoch else 0
         while entries := await self.log.read(after, _READ_ENTRIES):
             for entry in entries:
-                for row in events.decode_entry(entry.seq, entry.rows):
-                    found[row.id] = events.merge(found[row.id], row) if row.id in found else row
+                merge_tries(found, events.decode_entry(entry.seq, entry.rows))
             after = entries[-1].seq
-        return found
+        return dict(sorted(found.items()))

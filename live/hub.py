@@ -14,17 +14,25 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from django.db import DatabaseError, close_old_connections
+from django.db import Error, close_old_connections
 
-from live import conf, queries, recorder, stream
+from live import conf, events, queries, recorder, stream
 from live.feed import Feed, FeedKey
-from live.follower import Change, Follower
+from live.follower import Follower
 from live.outbox import Outbox
 from live.pace import Pace
+from live.tail import Change, Try
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+#: What a database or Redis that is away raises; who asked comes back later.
+FAILURES = (Error, *stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError)
+
+#: Seconds a subscription may wait for its first reading.
+_SUBSCRIBE_S = 15.0
+#: Readings of one feed in a row that the log may overtake.
+_MAX_READINGS = 5
 #: Seconds between two readings of a feed that is in doubt, and until another try when something failed.
 _REFRESH_S = 1.0
 _RETRY_S = 0.5
@@ -44,7 +52,6 @@ class Hub:
         self.on_contact: set[Callable[[], None]] = set()
         self._pool = ThreadPoolExecutor(conf.live.DATABASE_THREADS, thread_name_prefix="live-read")
         self.follower = Follower(self._recorded, self._apply, self._begin_epoch, self._tell_contact)
-        self._loading: dict[FeedKey, asyncio.Future[None]] = {}
         self._pace = Pace()
         #: Not before this time of the loop, as the last flush is still being written.
         self._flush_at = 0.0
@@ -56,6 +63,10 @@ class Hub:
         """The life of the log that is followed."""
         return self.follower.tail.epoch
 
+    def epoch_for(self, viewer: queries.Viewer) -> str:
+        """Return the epoch as sockets are told: who gains or loses the right to see all has to begin anew, too."""
+        return f"{self.epoch}+" if viewer.sees_all else self.epoch
+
     @property
     def seq(self) -> int:
         """The last entry of the log that is here."""
@@ -65,13 +76,14 @@ class Hub:
         """Begin to follow the log; called once, by `for_loop`."""
         recorder.start_thread()
         for job in (self.follower.listen, self.follower.watch_head, self._reread):
-            self.spawn(self._keep_on(job))
+            self.spawn(self.keep_on(job))
 
-    def spawn(self, job: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, job: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something beside, as long as it takes."""
         task = asyncio.create_task(job)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def stop(self) -> None:
         """End all that runs beside; for tests and the end of the process."""
@@ -96,23 +108,25 @@ class Hub:
     async def subscribe(self, key: FeedKey, outbox: Outbox, sub: str, since: tuple[str, int] | None) -> None:
         """Add a socket's subscription to a feed and have the first frame put into its outbox.
 
-        Subscribe first, then read: what comes meanwhile reaches the feed, so nothing falls between. Raises
-        DatabaseError or one of `stream.Unavailable` when the database or Redis does not answer.
+        What comes while the feed is read reaches it too, so nothing falls between; the socket hears of it from its
+        first frame on. Raises one of FAILURES when the database or Redis does not answer.
         """
-        await self.follower.ready.wait()
-        feed = self.feeds.setdefault(key, Feed(key))
-        feed.outboxes.setdefault(outbox, set()).add(sub)
-        try:
-            while not feed.loaded:
-                await self._load(feed)
-        except BaseException:
-            self.unsubscribe(key, outbox, sub)
-            raise
-        changed = self.follower.tail.changed_since(*since) if since else None
+        async with asyncio.timeout(_SUBSCRIBE_S):
+            await self.follower.ready.wait()
+            feed = self.feeds.setdefault(key, Feed(key))
+            feed.waiting += 1
+            try:
+                while not feed.loaded or feed.restarting:
+                    await self._load(feed)
+                feed.outboxes.setdefault(outbox, set()).add(sub)
+            finally:
+                feed.waiting -= 1
+                self._forget_unused(feed)
+        outbox.forget(sub)
+        changed = self.follower.tail.changed_since(self.epoch, since[1]) if since and since[0] == feed.epoch else None
         if changed is None:
             outbox.fall_behind(sub)
         else:
-            outbox.forget(sub)
             outbox.put(sub, "changes", feed.resume(changed))
 
     def unsubscribe(self, key: FeedKey, outbox: Outbox, sub: str) -> None:
@@ -123,32 +137,54 @@ class Hub:
         feed.outboxes[outbox].discard(sub)
         if not feed.outboxes[outbox]:
             del feed.outboxes[outbox]
-        if not feed.outboxes:
-            del self.feeds[key]
+        self._forget_unused(feed)
+
+    def _forget_unused(self, feed: Feed) -> None:
+        if not feed.outboxes and not feed.waiting:
+            self.feeds.pop(feed.key, None)
 
     def snapshot(self, key: FeedKey) -> str | None:
         """Return the snapshot of a feed in use, without its opening."""
         feed = self.feeds.get(key)
-        return feed.snapshot(self.epoch) if feed and feed.loaded else None
+        return feed.snapshot() if feed and feed.loaded else None
 
     async def _load(self, feed: Feed) -> None:
-        """Read a feed from the database; whoever asks meanwhile waits for the same reading."""
-        running = self._loading.get(feed.key)
-        if running is not None:
-            await asyncio.shield(running)
-            return
-        done = self._loading[feed.key] = asyncio.get_running_loop().create_future()
+        """Read a feed from the database; whoever asks meanwhile waits for the same reading, and fails with it."""
+        if feed.loading is None:
+            feed.loading = self.spawn(self._read(feed))
+            # Those who asked may all be gone when it fails.
+            feed.loading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        await asyncio.shield(feed.loading)
+
+    async def _read(self, feed: Feed) -> None:
         try:
-            epoch, seq = await self._recorded()
-            ahead = await self.follower.rows_since(epoch, seq)
-            reading = await self.in_pool(lambda: feed.key.read(set(ahead)))
-            # From here to the flush nothing else runs, so what came while reading is in the tail.
-            newest = self.follower.tail.rows_since(epoch, seq) or {}
-            feed.load(reading, {**ahead, **newest}, asked=set(ahead))
-            feed.flush(self.seq)
+            reading, ahead, asked = await self._read_up_to_now(feed.key)
         finally:
-            del self._loading[feed.key]
-            done.set_result(None)
+            feed.loading = None
+        for row in (*reading.rows, *reading.stored.values()):
+            self.follower.tail.learn(row)
+        feed.load(reading, ahead, asked)
+        feed.begin_epoch(self.epoch_for(feed.key.viewer))
+        feed.flush(self.seq)
+        if feed.doubtful:
+            self._plan_flush()
+
+    async def _read_up_to_now(self, key: FeedKey) -> tuple[queries.Reading, list[events.Row], set[str]]:
+        """Return what the database has, what the log is ahead with, and the runs whose stored rows were asked for.
+
+        Nothing else runs between the return and the end of `_read`, so no change falls between.
+        """
+        tail = self.follower.tail
+        for _ in range(_MAX_READINGS):
+            life, begun_at = tail.life, tail.seq
+            ahead = await self.follower.rows_since(*await self._recorded())
+            asked = {run_id for run_id, _ in ahead}
+            reading = await self.in_pool(lambda asked=asked: key.read(asked))  # type: ignore[misc]
+            await self.follower.reach(*reading.position)
+            newest = tail.rows_since(self.epoch, begun_at) if tail.life == life else None
+            if newest is not None:
+                return reading, _unrecorded(ahead, newest, tail.rows_since(*reading.position)), asked
+        raise ConnectionError(f"The log overtook {_MAX_READINGS} readings of the database.")
 
     async def _recorded(self) -> tuple[str, int]:
         return await self.in_pool(queries.position)
@@ -193,13 +229,13 @@ class Hub:
 
     async def _refresh(self, feed: Feed) -> None:
         """Read a feed in doubt again, not more often than each _REFRESH_S."""
-        feed.refreshing, feed.doubtful = True, False
+        feed.refreshing = True
         begun = time.monotonic()
         try:
             await self._load(feed)
-        except (*stream.Unavailable, DatabaseError) as error:
+        except FAILURES as error:
             logger.warning("A feed cannot be read again. %s", error, extra={"action": "feed_waits"})
-            feed.doubtful = True
+            feed.doubtful = True  # also one that was only read again for safety's sake
         finally:
             await asyncio.sleep(max(0.0, _REFRESH_S - (time.monotonic() - begun)))
             feed.refreshing = False
@@ -212,7 +248,8 @@ class Hub:
             for feed in list(self.feeds.values()):
                 await self._refresh(feed)
 
-    async def _keep_on(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def keep_on(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run a job that has no end, again whenever it fails."""
         while True:
             try:
                 await job()
@@ -221,6 +258,14 @@ class Hub:
             except Exception:
                 logger.exception("The hub failed and goes on.", extra={"action": "hub_failed"})
             await asyncio.sleep(_RETRY_S)
+
+
+def _unrecorded(
+    ahead: dict[Try, events.Row], newest: dict[Try, events.Row], unrecorded: dict[Try, events.Row] | None
+) -> list[events.Row]:
+    """Leave out what came while the database was read and was recorded before it answered: that was counted there."""
+    kept = newest if unrecorded is None else unrecorded
+    return [row for key, row in sorted({**ahead, **newest}.items()) if key in ahead or key in kept]
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

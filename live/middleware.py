@@ -8,7 +8,7 @@ from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from live import tracking
+from live import origin
 
 Handler = Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]
 
@@ -32,15 +32,15 @@ class OwnerMiddleware:
         """Serve one request."""
         if iscoroutinefunction(self.get_response):
             return self._serve_async(request)
-        token = tracking.current_request.set(request)
+        token = origin.current_request.set(request)
         try:
             return self.get_response(request)
         finally:
-            tracking.current_request.reset(token)
+            origin.current_request.reset(token)
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponseBase:
-        token = tracking.current_request.set(request)
+        token = origin.current_request.set(request)
         try:
             return await self.get_response(request)  # type: ignore[misc]
         finally:
-            tracking.current_request.reset(token)
+            origin.current_request.reset(token)

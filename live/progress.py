@@ -22,31 +22,45 @@ from live import current, events, publish, texts
 
 T = TypeVar("T")
 
+_UNIT_CHARS = 50
+_MESSAGE_CHARS = 255
+#: Every number below it is told exactly in 64 bits.
+_TOO_MUCH = 2**63
+
 
 class Bar:
     """How far the current run has come; a context manager, made by `bar`.
 
-    A call costs well under a microsecond: rows are made by the publish thread when they are sent, at most
-    LIVE_PROGRESS_PER_S a second. The last state always goes, with the run's end at the latest.
+    A call costs about a microsecond: rows are made by the publish thread when they are sent, at most
+    LIVE_PROGRESS_PER_S a second. The last state always goes, with the run's end at the latest. While a bar is open
+    inside another one, the inner is shown.
     """
 
     def __init__(self, total: float | None = None, unit: str = "", message: str = "") -> None:
         self.current: float = 0
         self.total = _number(total)
-        self.unit = texts.cut(unit, 50)
-        self._message = texts.cut(message, 255)
+        self.unit = texts.say(unit, _UNIT_CHARS)
+        self._message = texts.say(message, _MESSAGE_CHARS)
         self._request: Any = None
+        self._outer: Bar | None = None
+        self._is_open = False
 
     def __enter__(self) -> Bar:
         request = current_task.request if current_task else None
         if request is not None and current.row_of(request) is not None:
             # `current_task.request` is a proxy to the top of a stack: hold the request of this very run.
             self._request = current_task._get_current_object().request_stack.top
+            outer = getattr(current.followed(self._request), "__self__", None)
+            self._outer = outer if isinstance(outer, Bar) and outer._is_open else None
             current.follow(self._request, self.snapshot)
+        self._is_open = True
         self._announce()
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._is_open = False
+        if self._outer is not None:
+            current.follow(self._request, self._outer.snapshot)
         self._announce()
 
     def advance(self, count: float = 1) -> None:
@@ -56,33 +70,22 @@ class Bar:
 
     def set(self, current: float, total: float | None = None) -> None:
         """Say how much is done and, if it is given, how much there is to do."""
-        self.current = _number(current) or 0
+        self.current = current
         self.total = self.total if total is None else _number(total)
         self._announce()
 
     def message(self, text: str) -> None:
         """Say in words what is being done."""
-        self._message = texts.cut(text, 255)
+        self._message = texts.say(text, _MESSAGE_CHARS)
         self._announce()
 
     def snapshot(self) -> events.Progress:
         """Return the progress as a row carries it; called by the publish thread and at the end of the run."""
-        return events.Progress(self.current, self.total, self.unit, self._message, current.moment())
+        return events.Progress(_number(self.current) or 0, self.total, self.unit, self._message, current.moment())
 
     def _announce(self) -> None:
         if self._request is not None:
-            announce(self._request, self)
-
-    def row(self) -> events.Row:
-        """Return the run's row with the newest progress; called by the publish thread when it sends."""
-        return _with_progress(self._request, self.snapshot())
-
-
-def announce(request: Any, bar: Bar) -> None:
-    """Hand the bar to the publish thread, unless it waits there already."""
-    row = current.row_of(request)
-    if row is not None:
-        publish.publisher().offer(row.id, bar.row)
+            _announce(self._request)
 
 
 def bar(total: float | None = None, unit: str = "", message: str = "") -> Bar:
@@ -117,35 +120,43 @@ def connect() -> None:
         request = self.request_stack.top
         begun = current.row_of(request) if request is not None else None
         if begun is not None and task_id in (None, begun.id) and isinstance(meta, dict):
-            _note_meta(request, begun.id, meta)
+            _note_meta(request, meta)
         return answer
 
     update_state.announces_progress = True  # type: ignore[attr-defined]
     Task.update_state = update_state
 
 
-def _note_meta(request: Any, run_id: str, meta: dict[str, Any]) -> None:
+def _note_meta(request: Any, meta: dict[str, Any]) -> None:
     done = _number(meta.get("current"))
     text = meta.get("message") or meta.get("description") or meta.get("status") or ""
     if done is None and not text:
         return
-    unit = str(meta.get("unit") or "")[:50]
     said = events.Progress(
-        done or 0, _number(meta.get("total")), texts.clean(unit), texts.cut(str(text), 255), current.moment()
+        done or 0,
+        _number(meta.get("total")),
+        texts.say(meta.get("unit") or "", _UNIT_CHARS),
+        texts.say(text, _MESSAGE_CHARS),
+        current.moment(),
     )
     current.follow(request, lambda: said)
-    publish.publisher().offer(run_id, lambda: _with_progress(request, said))
+    _announce(request)
 
 
-def _with_progress(request: Any, said: events.Progress) -> events.Row:
+def _announce(request: Any) -> None:
+    """Tell the publish thread that the run has news; it asks for the row when it sends."""
     row = current.row_of(request)
-    assert row is not None
-    # The version stays: merging takes the newest progress by its own clock, so one sent late never undoes an end.
-    return replace(row, progress=said)
+    if row is not None:
+        # The version stays: merging takes the newest progress by its own clock, so one sent late never undoes an end.
+        publish.publisher().offer(row.id, lambda: replace(row, progress=current.progress_of(request)))
 
 
 def _number(value: Any) -> float | int | None:
-    """Return a finite number, or None for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    """Return a finite number that the wire can carry, or None for anything else."""
+    if value is None or isinstance(value, bool | str):
         return None
-    return value if math.isfinite(value) else None
+    try:
+        number = int(value) if isinstance(value, int) else float(value)
+        return number if math.isfinite(number) and abs(number) < _TOO_MUCH else None
+    except (TypeError, ValueError, OverflowError):
+        return None

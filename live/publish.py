@@ -19,6 +19,7 @@ from typing import Any
 from channels.layers import get_channel_layer
 
 from live import conf, events, stream
+from live.buffer import Buffer
 from live.pace import Pace
 
 logger = logging.getLogger(__name__)
@@ -31,58 +32,8 @@ _RETRY_S = (0.1, 1.0)
 #: A Redis that dies may forget what it acknowledged in its last second or two; these batches are then said again.
 _KEEP_SENT_S = 3.0
 _KEEP_SENT = 500
-
-
-class Buffer:
-    """The rows that wait: every change of state, and only the newest progress of a run. Not thread-safe."""
-
-    def __init__(self) -> None:
-        self.changes: deque[events.Row] = deque()
-        self.progress: dict[str, Callable[[], events.Row]] = {}
-        self._progress_sent: dict[str, float] = {}
-        #: Rows that another row of the same run stands for, since the buffer was full.
-        self.merged = 0
-        #: Rows that are gone, since the buffer was full of other runs.
-        self.dropped = 0
-
-    def __len__(self) -> int:
-        return len(self.changes) + len(self.progress)
-
-    def put(self, row: events.Row) -> None:
-        """Add a change of state. It carries the run's progress, so a progress that waits has nothing to add."""
-        self.changes.append(row)
-        self.progress.pop(row.id, None)
-        if row.final:
-            self._progress_sent.pop(row.id, None)
-        if len(self.changes) > conf.live.BUFFER_ROWS:
-            self._squeeze()
-
-    def _squeeze(self) -> None:
-        before = len(self.changes)
-        self.changes = deque(events.merge_all(self.changes).values())
-        self.merged += before - len(self.changes)
-        while len(self.changes) > conf.live.BUFFER_ROWS * 3 // 4:
-            self.changes.popleft()
-            self.dropped += 1
-
-    def next_due(self, now: float) -> float | None:
-        """Return when something may go, on the monotonic clock; None when nothing waits."""
-        if self.changes:
-            return now
-        gap = 1 / conf.live.PROGRESS_PER_S
-        return min((self._progress_sent.get(run_id, -gap) + gap for run_id in self.progress), default=None)
-
-    def take(self, now: float) -> list[events.Row]:
-        """Remove and return what may go now, as one batch."""
-        batch = [self.changes.popleft() for _ in range(min(len(self.changes), conf.live.BATCH_ROWS))]
-        horizon = now - 1 / conf.live.PROGRESS_PER_S
-        due = [run_id for run_id in self.progress if self._progress_sent.get(run_id, horizon) <= horizon]
-        for run_id in due[: conf.live.BATCH_ROWS]:
-            self._progress_sent[run_id] = now
-            batch.append(self.progress.pop(run_id)())
-        if len(self._progress_sent) > conf.live.BUFFER_ROWS:
-            self._progress_sent.clear()
-        return batch
+#: What a Redis that is away, too old or at odds with us raises; the rows wait for it.
+_AWAY = (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError)
 
 
 class Publisher:
@@ -101,6 +52,7 @@ class Publisher:
         self._pace = Pace()
         self._recent: deque[tuple[float, bytes]] = deque(maxlen=_KEEP_SENT)
         self._worker: tuple[str, int] | None = None
+        self._leaving = ""
         self._beat_due = 0.0
         self._failing = False
         self._say_again = False
@@ -114,8 +66,10 @@ class Publisher:
     def offer(self, run_id: str, make_row: Callable[[], events.Row]) -> None:
         """Announce progress; `make_row` is called when it is sent, so that the newest goes."""
         with self._wake:
-            self.buffer.progress[run_id] = make_row
-            self._rouse()
+            waits = run_id in self.buffer.progress
+            self.buffer.offer(run_id, make_row)
+            if not waits:
+                self._rouse()
 
     def keep_alive(self, worker: str, boot: int) -> None:
         """Give signs of life of this worker from now on."""
@@ -124,18 +78,12 @@ class Publisher:
             self._rouse()
 
     def sign_off(self) -> None:
-        """Stop the signs of life, when the worker stops in order."""
+        """Stop the signs of life, when the worker stops in order; bounded by LIVE_FLUSH_MS."""
         with self._wake:
-            worker, self._worker = self._worker, None
+            if self._worker is not None:
+                self._leaving, self._worker = self._worker[0], None
+                self._rouse()
         self.flush()
-        if worker and not self._failing:
-            log = stream.Log()
-            try:
-                log.sign_off(worker[0])
-            except stream.Unavailable:
-                logger.info("No sign-off, as Redis is away.", extra={"action": "sign_off_failed", "worker": worker[0]})
-            finally:
-                log.close()
 
     def flush(self) -> None:
         """Wait until all is sent, at most LIVE_FLUSH_MS; called at the end of a process."""
@@ -152,42 +100,56 @@ class Publisher:
             self._wake.notify()
 
     def _run(self) -> None:
-        log = stream.Log()
+        log: stream.Log | None = None
         loop = asyncio.new_event_loop()
         retry_s = _RETRY_S[0]
         batch: list[events.Row] = []
         while True:
-            if not batch:
-                batch = self._wait_for_batch()
             try:
+                batch = batch or self._wait_for_batch()
+                log = log or stream.Log()
                 self._beat(log)
-                if batch:
-                    self._send(log, loop, batch)
+                self._send(log, loop, batch)
             except stream.EpochChanged:
                 self._say_again = True
-            except (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError) as error:
+                time.sleep(_RETRY_S[0])
+            except _AWAY as error:
                 self._note_failure(error)
                 time.sleep(retry_s)
                 retry_s = min(retry_s * 2, _RETRY_S[1])
+            except Exception:
+                # Nobody would start this thread again, so it outlives what nobody thought of.
+                logger.exception("%d rows are lost.", len(batch), extra={"action": "publish_failed"})
+                self.buffer.dropped += len(batch)
+                batch = []
+                time.sleep(_RETRY_S[0])
             else:
                 batch, retry_s = [], _RETRY_S[0]
-                self._failing = False
+                self._note_success()
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:
             logger.warning("Redis does not take the rows; they wait here. %s", error, extra={"action": "publish_waits"})
         self._failing = True
 
+    def _note_success(self) -> None:
+        if self._failing:
+            counts = self.buffer.merged, self.buffer.dropped
+            logger.warning("Redis takes rows again; %d merged, %d lost.", *counts, extra={"action": "publish_resumes"})
+        self._failing = False
+
     def _wait_for_batch(self) -> list[events.Row]:
         with self._wake:
             while True:
                 now = time.monotonic()
                 due = self.buffer.next_due(now)
-                if due is None:
+                if due is None and not self._leaving:
                     self._idle.set()
-                else:
+                elif due is not None:
                     due = max(due, self._paced(now))
-                if self._worker is not None:
+                if self._leaving:
+                    due = now
+                elif self._worker is not None:
                     due = self._beat_due if due is None else min(due, self._beat_due)
                 if due is not None and due <= now:
                     return self._take(now)
@@ -208,12 +170,19 @@ class Publisher:
         return self._pace.due(now, conf.live.GATHER_MS / 1000)
 
     def _beat(self, log: stream.Log) -> None:
-        if self._worker is not None and time.monotonic() >= self._beat_due:
-            log.beat(*self._worker)
+        with self._wake:
+            worker, leaving = self._worker, self._leaving
+        if leaving:
+            log.sign_off(leaving)
+            self._leaving = ""
+        elif worker is not None and time.monotonic() >= self._beat_due:
+            log.beat(*worker)
             self._beat_due = time.monotonic() + conf.live.WORKER_BEAT_S
 
     def _send(self, log: stream.Log, loop: asyncio.AbstractEventLoop, batch: list[events.Row]) -> None:
-        data = events.encode_rows(batch)
+        data = self._encode(batch)
+        if not data:
+            return
         if self._say_again:
             for _, earlier in list(self._recent):
                 self._tell(loop, log.epoch, log.append(earlier), earlier)
@@ -226,17 +195,34 @@ class Publisher:
         self.sent += len(batch)
         self._tell(loop, log.epoch, seq, data)
 
-    def _tell(self, loop: asyncio.AbstractEventLoop, epoch: str, seq: int, data: bytes) -> None:
-        layer = get_channel_layer(conf.live.CHANNEL_LAYER)
-        if layer is None:
-            return
-        message = {"type": NEWS, "epoch": epoch, "seq": seq, "rows": data}
+    def _encode(self, batch: list[events.Row]) -> bytes:
+        """Encode a batch without the rows that cannot be."""
         try:
+            return events.encode_rows(batch) if batch else b""
+        except (TypeError, ValueError, OverflowError):
+            good = [row for row in batch if _is_encodable(row)]
+            self.buffer.dropped += len(batch) - len(good)
+            return events.encode_rows(good) if good else b""
+
+    def _tell(self, loop: asyncio.AbstractEventLoop, epoch: str, seq: int, data: bytes) -> None:
+        try:
+            layer = get_channel_layer(conf.live.CHANNEL_LAYER)
+            if layer is None:
+                return
+            message = {"type": NEWS, "epoch": epoch, "seq": seq, "rows": data}
             loop.run_until_complete(asyncio.wait_for(layer.group_send(GROUP, message), conf.live.REDIS_TIMEOUT_S))
-        except (*stream.Unavailable, TimeoutError) as error:
-            # The log has the batch, and every hub looks at its head.
+        except Exception as error:
+            # The log has the batch, and every hub looks at its head; so whatever a layer may raise, go on.
             self.news_failed += 1
-            logger.info("News not told. %s", error, extra={"action": "news_failed", "seq": seq})
+            logger.info("News not told. %r", error, extra={"action": "news_failed", "seq": seq})
+
+
+def _is_encodable(row: events.Row) -> bool:
+    try:
+        return bool(events.encode(row))
+    except (TypeError, ValueError, OverflowError) as error:
+        logger.error("A row is lost. %s", error, extra={"action": "row_refused", "run_id": repr(row.id)})
+        return False
 
 
 _publisher: Publisher | None = None

@@ -20,6 +20,8 @@ PLAIN_FIELDS = tuple(name for name in events.Row.__struct_fields__ if name not i
 
 #: Values in one query at most; SQLite takes 32,766 variables.
 _MAX_IDS = 1_000
+#: Tries of one run that are shown, the last ones: a run may be retried for ever.
+MAX_ATTEMPTS = 50
 
 
 class Viewer(msgspec.Struct, frozen=True):
@@ -90,9 +92,9 @@ def run(viewer: Viewer, run_id: str) -> events.Row | None:
 
 
 def attempts(viewer: Viewer, run_id: str) -> list[AttemptRow]:
-    """Return the tries of one run in their order; none when it is not the viewer's to see."""
-    found = Attempt.objects.filter(run__in=visible(viewer).filter(id=run_id)).order_by("number")
-    return [to_attempt_row(attempt) for attempt in found]
+    """Return the last tries of one run in their order; none when it is not the viewer's to see."""
+    found = Attempt.objects.filter(run__in=visible(viewer).filter(id=run_id)).order_by("-number")[:MAX_ATTEMPTS]
+    return [to_attempt_row(attempt) for attempt in reversed(found)]
 
 
 def rows_by_id(run_ids: Iterable[str]) -> dict[str, events.Row]:
@@ -121,6 +123,25 @@ def to_row(run: Run) -> events.Row:
     )
 
 
+def attempt_after(known: AttemptRow | None, row: events.Row, run: events.Row) -> AttemptRow:
+    """Return how a try stands, given what was known of it, one more of its rows, and the run as it is now.
+
+    The last try stands as the run does. An earlier one keeps its end, as its last rows may come after the next try's.
+    """
+    if row.attempt == run.attempt:
+        row = run
+    elif known is not None and (known.state in events.FINAL or _STANDING[known.state] > _STANDING[row.state]):
+        return known
+    return AttemptRow(row.attempt, row.state, row.worker, row.started_at, row.finished_at, row.error)
+
+
+_STANDING = {state: 0 for state in events.STATES} | {
+    events.State.LOST: 1,
+    events.State.RETRYING: 2,
+    **dict.fromkeys(events.FINAL, 3),
+}
+
+
 def to_attempt_row(attempt: Attempt) -> AttemptRow:
     """Read a stored attempt as the wire shows it."""
     return AttemptRow(
@@ -147,6 +168,8 @@ def _scoped(runs: QuerySet[Run], filter: topics.Filter) -> QuerySet[Run]:
 class Reading(msgspec.Struct, frozen=True):
     """What the database said about a topic, all as of one moment."""
 
+    #: The epoch and seq up to which all of it is recorded.
+    position: tuple[str, int]
     rows: list[events.Row]
     counts: dict[str, int] = {}
     attempts: list[AttemptRow] = []
@@ -157,14 +180,14 @@ class Reading(msgspec.Struct, frozen=True):
 def read_list(viewer: Viewer, filter: topics.Filter, limit: int, also: Iterable[str]) -> Reading:
     """Read a list, its counts and the stored rows of other runs, as of one moment."""
     with as_of_one_moment():
-        return Reading(page(viewer, filter, limit), counts(viewer, filter), stored=rows_by_id(also))
+        return Reading(position(), page(viewer, filter, limit), counts(viewer, filter), stored=rows_by_id(also))
 
 
 def read_run(viewer: Viewer, run_id: str) -> Reading:
     """Read one run with its attempts, as of one moment."""
     with as_of_one_moment():
         found = run(viewer, run_id)
-        return Reading([found] if found else [], attempts=attempts(viewer, run_id))
+        return Reading(position(), [found] if found else [], attempts=attempts(viewer, run_id))
 
 
 @contextmanager

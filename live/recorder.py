@@ -6,20 +6,21 @@ time: a lease in Redis says which, and the position, compared inside the transac
 
 from __future__ import annotations
 
+import atexit
 import logging
 import secrets
 import threading
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 from django.db import DatabaseError, DataError, InterfaceError, connection, transaction
 from django.utils import timezone
 
-from live import conf, events, queries, stream
+from live import conf, events, queries, stream, topics
 from live.models import Attempt, LogPosition, Run
 from live.sweeper import Sweeper
+from live.tail import merge_tries
 
 logger = logging.getLogger(__name__)
 
@@ -29,8 +30,14 @@ _BATCH_ENTRIES = 100
 _BATCH_ROWS = 2_000
 #: Seconds between two writes: rows of one run that come meanwhile cost one write, and SQLite's other writers a turn.
 _GATHER_S = 0.2
+#: Seconds between two writes while there is more to write.
+_BREATH_S = 0.02
 #: Seconds until another try, while Redis or the database is away.
 _RETRY_S = 1.0
+#: Seconds the end of the process waits for the lease to be given back.
+_STOP_S = 2.0
+#: What a database or its driver raises for a value that it does not take.
+_REFUSALS = (DataError, IntegrityError, OverflowError, ValueError)
 
 
 class PositionMoved(Exception):
@@ -43,6 +50,8 @@ class Recorder:
     def __init__(self) -> None:
         self.log = stream.Log()
         self.position: stream.Head | None = None
+        #: Whether the last step left nothing in the log that was there when it began.
+        self.caught_up = False
         self._token = secrets.token_hex(8)
         self._sweeper = Sweeper(self.log)
 
@@ -55,11 +64,12 @@ class Recorder:
                     stop.wait(conf.live.LEASE_S / 3)
                     continue
                 if self.step(block_ms=500):
-                    stop.wait(_GATHER_S)
-                self._sweeper.sweep_if_due()
+                    stop.wait(_GATHER_S if self.caught_up else _BREATH_S)
+                if self.caught_up:
+                    self._sweeper.sweep_if_due()
             except PositionMoved:
                 self.position = None
-            except (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError, DatabaseError) as error:
+            except (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError, Error) as error:
                 self._recover(error)
                 stop.wait(_RETRY_S)
         self._release()
@@ -72,8 +82,9 @@ class Recorder:
             self.position = stream.Head(*queries.position())
         if head.epoch != self.position.epoch or head.seq < self.position.seq:
             logger.info("The log began another life.", extra={"action": "record_epoch", "epoch": head.epoch})
-            self.position = self._move(self.position, stream.Head(head.epoch, 0))
+            self.position = self._move(self.position, stream.Head(head.epoch, 0), [])
         entries = self.log.read(self.position.seq, _BATCH_ENTRIES, block_ms)
+        self.caught_up = not entries
         if not entries:
             return 0
         if entries[0].seq > self.position.seq + 1 and self.position.seq:
@@ -81,24 +92,18 @@ class Recorder:
             logger.error("The log dropped %d entries unread.", missed, extra={"action": "record_missed"})
         rows, seq = _decode(entries)
         self.position = self._move(self.position, stream.Head(head.epoch, seq), rows)
+        self.caught_up = seq >= head.seq
         self.log.trim(seq - conf.live.LOG_KEEP_ENTRIES)
-        return len(entries)
+        return seq - entries[0].seq + 1
 
-    def _move(self, held: stream.Head, to: stream.Head, rows: Iterable[events.Row] = ()) -> stream.Head:
-        rows = list(rows)
-        try:
-            self._write(held, to, lambda: store(rows))
-        except DataError:
-            self._write(held, to, lambda: _store_singly(rows))
-        return to
-
-    def _write(self, held: stream.Head, to: stream.Head, store_rows: Callable[[], None]) -> None:
+    def _move(self, held: stream.Head, to: stream.Head, rows: list[events.Row]) -> stream.Head:
         with transaction.atomic():
             found, _ = LogPosition.objects.select_for_update().get_or_create(id=1)
             if (found.epoch, found.seq) != held:
                 raise PositionMoved
-            store_rows()
+            _store_what_can_be([row for row in rows if _is_storable(row)])
             LogPosition.objects.filter(id=1).update(epoch=to.epoch, seq=to.seq, recorded_at=timezone.now())
+        return to
 
     def _hold_lease(self) -> bool:
         name, lease_ms = stream.key("recorder"), int(conf.live.LEASE_S * 1000)
@@ -122,7 +127,7 @@ class Recorder:
         logger.warning("Recording waits. %s", error, extra={"action": "record_waits"})
         self.position = None
         self._sweeper.restart()
-        if isinstance(error, DatabaseError | InterfaceError):
+        if isinstance(error, Error):
             connection.close()
 
 
@@ -138,14 +143,32 @@ def _decode(entries: Iterable[stream.Entry]) -> tuple[list[events.Row], int]:
     return rows, seq
 
 
-def store(rows: Iterable[events.Row]) -> None:
+def _is_storable(row: events.Row) -> bool:
+    """Whether the run has an id that the database can hold; cut, it would be another run's."""
+    if topics.is_askable(row.id):
+        return True
+    logger.error("A run's id is refused.", extra={"action": "record_refused", "run_id": row.id[:100]})
+    return False
+
+
+def _store_what_can_be(rows: list[events.Row]) -> None:
+    """Store the rows; when the database refuses one, halve until it is alone, and store all others."""
+    try:
+        with transaction.atomic():
+            store(rows)
+    except _REFUSALS as error:
+        if len(rows) == 1:
+            logger.error("A row is refused. %s", error, extra={"action": "record_refused", "run_id": rows[0].id})
+            return
+        _store_what_can_be(rows[: len(rows) // 2])
+        _store_what_can_be(rows[len(rows) // 2 :])
+
+
+def store(rows: list[events.Row]) -> None:
     """Merge rows into the database; called inside a transaction."""
-    rows = list(rows)
     merged = events.merge_all(rows)
     for run_id, known in queries.rows_by_id(merged).items():
         merged[run_id] = events.merge(known, merged[run_id])
-    if not merged:
-        return
     Run.objects.bulk_create(
         [to_run(row) for row in merged.values()],
         update_conflicts=True,
@@ -156,46 +179,14 @@ def store(rows: Iterable[events.Row]) -> None:
     _store_attempts(rows, merged)
 
 
-def _store_singly(rows: Iterable[events.Row]) -> None:
-    """Store what can be stored, when the database refuses a row."""
-    for row in rows:
-        try:
-            with transaction.atomic():
-                store([row])
-        except DataError as error:
-            logger.error("A row is refused. %s", error, extra={"action": "record_refused", "run_id": row.id})
-
-
-def _store_attempts(rows: Iterable[events.Row], merged: dict[str, events.Row]) -> None:
-    tries: dict[tuple[str, int], events.Row] = {}
-    for row in rows:
-        if row.version.phase == events.Phase.SINCE:
-            known = tries.get((row.id, row.attempt))
-            tries[row.id, row.attempt] = row if known is None else events.merge(known, row)
+def _store_attempts(rows: list[events.Row], merged: dict[str, events.Row]) -> None:
+    tries = merge_tries({}, (row for row in rows if row.version.phase == events.Phase.SINCE))
     stored = {
-        (attempt.run_id, attempt.number): attempt.state
+        (attempt.run_id, attempt.number): queries.to_attempt_row(attempt)
         for attempt in Attempt.objects.filter(run_id__in={run_id for run_id, _ in tries})
     }
-    over = events.ENDED | {events.State.RETRYING}
-    writes = []
-    for (run_id, number), row in tries.items():
-        if merged[run_id].attempt == number:
-            row = merged[run_id]
-        elif stored.get((run_id, number)) in over and row.state not in over:
-            continue
-        writes.append(
-            Attempt(
-                run_id=run_id,
-                number=number,
-                state=row.state,
-                worker=row.worker[:255],
-                started_at=row.started_at,
-                finished_at=row.finished_at,
-                error=msgspec.to_builtins(row.error),
-            )
-        )
     Attempt.objects.bulk_create(
-        writes,
+        [to_attempt(key[0], queries.attempt_after(stored.get(key), row, merged[key[0]])) for key, row in tries.items()],
         update_conflicts=True,
         unique_fields=["run", "number"],
         update_fields=["state", "worker", "started_at", "finished_at", "error"],
@@ -203,43 +194,73 @@ def _store_attempts(rows: Iterable[events.Row], merged: dict[str, events.Row]) -
     )
 
 
+def to_attempt(run_id: str, row: queries.AttemptRow) -> Attempt:
+    """Write a try as the stored attempt."""
+    return Attempt(
+        run_id=run_id,
+        number=row.number,
+        state=row.state,
+        worker=_storable(row.worker)[:255],
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        error=_storable(row.error),
+    )
+
+
 def to_run(row: events.Row) -> Run:
     """Write a row as the stored run; texts are cut to what the columns hold."""
     values: dict[str, Any] = {name: getattr(row, name) for name in queries.PLAIN_FIELDS}
     for field in Run._meta.concrete_fields:
-        if field.max_length and isinstance(values.get(field.name), str):
-            values[field.name] = values[field.name].replace("\x00", "")[: field.max_length]
+        if isinstance(values.get(field.name), str):
+            values[field.name] = _storable(values[field.name])[: field.max_length]
     values["queued_at"] = row.queued_at or row.received_at or row.started_at or timezone.now()
     return Run(
         **values,
-        progress=msgspec.to_builtins(row.progress),
-        error=msgspec.to_builtins(row.error),
+        progress=_storable(row.progress),
+        error=_storable(row.error),
         version_attempt=row.version.attempt,
         version_phase=row.version.phase,
         version_moment=row.version.moment,
     )
 
 
+def _storable(value: Any) -> Any:
+    """Return a text, or a struct as a dictionary of such, without NUL, which PostgreSQL refuses."""
+    if isinstance(value, msgspec.Struct):
+        return {name: _storable(part) for name, part in msgspec.structs.asdict(value).items()}
+    return value.replace("\x00", "") if isinstance(value, str) else value
+
+
 _thread: threading.Thread | None = None
+_stop = threading.Event()
 _starting = threading.Lock()
 
 
 def start_thread(**_: Any) -> None:
     """Start the recorder in a thread of this process, once, unless LIVE_EMBED_RECORDER is off."""
     global _thread
-    if _thread is not None or not conf.live.EMBED_RECORDER:
+    if not conf.live.EMBED_RECORDER:
         return
     with _starting:
-        if _thread is None:
-            _thread = threading.Thread(target=_run_for_ever, name="live-recorder", daemon=True)
+        if _thread is None or not _thread.is_alive():
+            _stop.clear()
+            _thread = threading.Thread(target=_run_until_stopped, name="live-recorder", daemon=True)
             _thread.start()
+            atexit.register(stop_thread)
 
 
-def _run_for_ever() -> None:
-    while True:
+def stop_thread() -> None:
+    """Have the thread give its lease back, so that the next process need not wait for it; called as this one ends."""
+    if _thread is not None:
+        _stop.set()
+        _thread.join(_STOP_S)
+
+
+def _run_until_stopped() -> None:
+    while not _stop.is_set():
         try:
-            Recorder().run(threading.Event())
+            Recorder().run(_stop)
         except Exception:
             logger.exception("The recorder failed and starts again.", extra={"action": "recorder_failed"})
             connection.close()
-            time.sleep(_RETRY_S)
+            _stop.wait(_RETRY_S)

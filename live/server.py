@@ -22,30 +22,46 @@ logger = logging.getLogger(__name__)
 _MAX_WAITING_BYTES = 256 * 1024
 #: Seconds between two looks at a socket that does not read.
 _LOOK_S = 0.05
-#: Seconds that open sockets have to take their last frames when the server stops.
+#: Seconds that sockets have to take their last frames, and requests their answer, when the server stops.
 _FAREWELL_S = 2.0
 
 
 class BoundedServer(Server):
     """Sends no faster than the client reads, and closes every socket with 4000 before it stops."""
 
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Called with each request; for a socket, bound what the application has not taken yet."""
+        queue = super().create_application(protocol, scope)
+        if queue is None or scope["type"] != "websocket":
+            return queue
+        # Say why (1007, 1009) instead of dropping the connection without a word.
+        protocol.failByDrop = False
+        return _Inbox(protocol, queue)
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Called with each message of an application; returns when the socket has room for the next."""
-        await super().handle_reply(protocol, message)
         if message["type"] != "websocket.send":
+            await super().handle_reply(protocol, message)
             return
-        deadline = time.monotonic() + conf.live.SEND_TIMEOUT_S
-        while _waiting_bytes(protocol) > _MAX_WAITING_BYTES and "disconnected" not in self.connections.get(
-            protocol, {}
-        ):
-            if time.monotonic() > deadline:
+        # autobahn would hold what is sent to the limit of what may be received.
+        limit, protocol.maxMessagePayloadSize = protocol.maxMessagePayloadSize, 0
+        try:
+            await super().handle_reply(protocol, message)
+        finally:
+            protocol.maxMessagePayloadSize = limit
+        await self._wait_for_room(protocol)
+
+    async def _wait_for_room(self, protocol: Any) -> None:
+        """Return when the client has read enough; it is slow only if it reads nothing for LIVE_SEND_TIMEOUT_S."""
+        least, deadline = _waiting_bytes(protocol), time.monotonic() + conf.live.SEND_TIMEOUT_S
+        while (waiting := _waiting_bytes(protocol)) > _MAX_WAITING_BYTES:
+            if waiting < least:
+                least, deadline = waiting, time.monotonic() + conf.live.SEND_TIMEOUT_S
+            elif time.monotonic() > deadline:
                 logger.warning("A socket does not read and is cut.", extra={"action": "socket_too_slow"})
-                protocol.transport.abortConnection()
+                protocol.serverClose(code=CloseCode.TOO_SLOW)
                 return
             await asyncio.sleep(_LOOK_S)
-
-    def _is_open(self, protocol: Any) -> bool:
-        return "disconnected" not in self.connections.get(protocol, {})
 
     def kill_all_applications(self) -> defer.Deferred[Any]:
         """Called before the reactor stops."""
@@ -53,20 +69,40 @@ class BoundedServer(Server):
 
     async def _say_farewell(self) -> None:
         deadline = time.monotonic() + _FAREWELL_S
-        while sessions.close_all(CloseCode.RESTARTING) and time.monotonic() < deadline:  # noqa: ASYNC110
+        while self._running() and time.monotonic() < deadline:
+            sessions.close_all(CloseCode.RESTARTING)
             await asyncio.sleep(_LOOK_S)
-        running = [details.get("application_instance") for details in self.connections.values()]
-        left = [application for application in running if application is not None and not application.done()]
+        left = self._running()
         for application in left:
             application.cancel()
         await asyncio.gather(*left, return_exceptions=True)
 
+    def _running(self) -> list[Any]:
+        found = [details.get("application_instance") for details in self.connections.values()]
+        return [application for application in found if application is not None and not application.done()]
+
+
+class _Inbox:
+    """What a socket has sent and its application has not taken: bounded, as a client may send faster."""
+
+    def __init__(self, protocol: Any, queue: asyncio.Queue[dict[str, Any]]) -> None:
+        self._protocol = protocol
+        self._queue = queue
+
+    def put_nowait(self, message: dict[str, Any]) -> None:
+        """Called by daphne with each frame, and when the socket is gone."""
+        if message["type"] != "websocket.receive" or self._queue.qsize() <= conf.live.MAX_FRAMES_PER_10_S:
+            self._queue.put_nowait(message)
+        else:
+            self._protocol.serverClose(code=CloseCode.TOO_MANY)
+
 
 def _waiting_bytes(protocol: Any) -> int:
+    """Count what Twisted's TCP transport holds for a socket and the kernel has not taken."""
     transport = protocol.transport
-    if transport is None or not getattr(transport, "connected", False):
+    if transport is None or not transport.connected:
         return 0
-    return len(getattr(transport, "dataBuffer", b"")) + int(getattr(transport, "_tempDataLen", 0))
+    return len(transport.dataBuffer) - transport.offset + transport._tempDataLen
 
 
 def serve(application: Any, host: str, port: int) -> None:

@@ -10,13 +10,12 @@ from typing import Any, Protocol
 from weakref import WeakSet
 
 from django.contrib.auth.signals import user_logged_out
-from django.db import DatabaseError
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from live import access, conf, queries
 from live.frames import CloseCode
-from live.hub import Hub
+from live.hub import FAILURES, Hub
 from live.outbox import Outbox
 
 logger = logging.getLogger(__name__)
@@ -40,7 +39,7 @@ def join(socket: Socket) -> None:
     open_sockets.add(socket)
     if socket.hub not in _watched:
         _watched.add(socket.hub)
-        socket.hub.spawn(watch(socket.hub))
+        socket.hub.spawn(socket.hub.keep_on(partial(watch, socket.hub)))
 
 
 def leave(socket: Socket) -> None:
@@ -79,7 +78,7 @@ async def watch(hub: Hub) -> None:
         for key, same in sockets.items():
             try:
                 viewer = await hub.in_pool(partial(access.viewer, key))
-            except DatabaseError as error:
+            except FAILURES as error:
                 logger.warning("Sessions cannot be checked. %s", error, extra={"action": "recheck_waits"})
                 break
             for socket in same:

@@ -26,6 +26,9 @@ Unavailable = (redis.ConnectionError, redis.TimeoutError, redis.exceptions.ReadO
 
 OLDEST_REDIS = 7
 
+#: A worker that was silent for so long will not come back under its name, which may have been a container's.
+_FORGET_WORKER_S = 86_400
+
 _APPEND = """
 if redis.call('HGET', KEYS[2], 'id') ~= ARGV[1] then return false end
 return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '0-*', 'rows', ARGV[3])
@@ -180,13 +183,19 @@ class Log:
         self.redis.hdel(key("workers"), worker)
 
     def heartbeats(self) -> dict[str, Heartbeat]:
-        """Return the last sign of life of each worker."""
+        """Return the last sign of life of each worker, and forget those that have long been silent."""
         pipe = self.redis.pipeline(transaction=False)
         pipe.time()
         pipe.hgetall(key("workers"))
         (now, _micros), found = pipe.execute()
-        beats = {name.decode(): value.split() for name, value in found.items()}
-        return {name: Heartbeat(int(boot), now - int(seen)) for name, (boot, seen) in beats.items()}
+        beats = {}
+        for name, value in found.items():
+            boot, seen = value.split()
+            if now - int(seen) > _FORGET_WORKER_S:
+                self.redis.hdel(key("workers"), name)
+            else:
+                beats[name.decode(errors="replace")] = Heartbeat(int(boot), now - int(seen))
+        return beats
 
     def close(self) -> None:
         """Close the connections."""

@@ -6,6 +6,8 @@ import logging
 import time
 from datetime import timedelta
 
+from django.db.models import QuerySet
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 from msgspec.structs import replace
 
@@ -19,6 +21,7 @@ _LOOK_S = 3.0
 #: Seconds between two removals of old runs, and how many go at once.
 _PRUNE_S = 60.0
 _PRUNE_RUNS = 1_000
+#: Runs called lost at one look.
 _MAX_LOST = 1_000
 
 
@@ -40,33 +43,42 @@ class Sweeper:
         if now - self._looked_at >= _LOOK_S and now - self._watching_since >= conf.live.WORKER_GONE_S:
             self._looked_at = now
             self.sweep_lost()
-        if now - self._pruned_at >= _PRUNE_S:
+        if now - self._pruned_at >= _PRUNE_S and self.prune() < _PRUNE_RUNS:
             self._pruned_at = now
-            self.prune()
 
     def sweep_lost(self) -> int:
-        """Announce as lost each run whose worker is gone or has begun another life; return how many."""
+        """Announce as lost the runs whose worker is gone or has begun another life; return how many."""
         beats = self._log.heartbeats()
         held = Run.objects.filter(state__in=[events.State.RECEIVED, events.State.RUNNING]).exclude(worker="")
-        lost = [row for row in map(queries.to_row, held[:_MAX_LOST]) if is_gone(row, beats.get(row.worker))]
+        lost: list[events.Row] = []
+        for worker in held.order_by().values_list("worker", flat=True).distinct():
+            orphans = _orphans(held.filter(worker=worker), beats.get(worker))[: _MAX_LOST - len(lost)]
+            lost += [_as_lost(queries.to_row(run)) for run in orphans]
         for row in lost:
-            version = events.Version(row.attempt, events.Phase.SINCE, current.moment())
-            error = events.Error("WorkerGone", f"{row.worker} gave no sign of life")
-            publish.publisher().put(replace(row, state=events.State.LOST, error=error, version=version))
+            publish.publisher().put(row)
             logger.warning("A run's worker is gone.", extra={"action": "run_lost", "run_id": row.id})
         return len(lost)
 
-    def prune(self) -> None:
-        """Remove finished runs older than LIVE_KEEP_DAYS."""
-        if conf.live.KEEP_DAYS:
-            horizon = timezone.now() - timedelta(days=conf.live.KEEP_DAYS)
-            old = Run.objects.filter(queued_at__lt=horizon, state__in=events.ENDED).values_list("id", flat=True)
-            Run.objects.filter(id__in=list(old[:_PRUNE_RUNS])).delete()
+    def prune(self) -> int:
+        """Remove finished runs older than LIVE_KEEP_DAYS, a bounded number at once; return how many."""
+        if not conf.live.KEEP_DAYS:
+            return 0
+        horizon = timezone.now() - timedelta(days=conf.live.KEEP_DAYS)
+        old = Run.objects.filter(queued_at__lt=horizon, state__in=events.ENDED).order_by("queued_at")
+        ids = list(old.values_list("id", flat=True)[:_PRUNE_RUNS])
+        Run.objects.filter(id__in=ids).delete()
+        return len(ids)
 
 
-def is_gone(row: events.Row, beat: stream.Heartbeat | None) -> bool:
-    """Whether the worker that held the run lives no more, or is another by the same name."""
+def _orphans(held: QuerySet[Run], beat: stream.Heartbeat | None) -> QuerySet[Run]:
+    """Return those of a worker's runs that it holds no more: all when it is gone, the old ones when it began anew."""
     if beat is None or beat.age_s > conf.live.WORKER_GONE_S:
-        return True
-    taken_at = row.started_at or row.received_at
-    return taken_at is not None and taken_at < current.to_time(beat.boot)
+        return held
+    return held.alias(taken_at=Coalesce("started_at", "received_at")).filter(taken_at__lt=current.to_time(beat.boot))
+
+
+def _as_lost(row: events.Row) -> events.Row:
+    """Return the row as lost by what the database knows: whatever the log still has of it that is newer wins."""
+    version = events.Version(row.attempt, events.Phase.SINCE, row.version.moment + 1)
+    error = events.Error("WorkerGone", f"{row.worker} gave no sign of life")
+    return replace(row, state=events.State.LOST, error=error, version=version)

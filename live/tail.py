@@ -4,8 +4,26 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from live import conf, events
+
+#: One try of a run: its id and the attempt's number.
+Try = tuple[str, int]
+
+
+class Change(NamedTuple):
+    """One try that changed."""
+
+    #: What the run was known as before; None when it was not known.
+    before: events.Row | None
+    #: The try as it is now; the run is this, merged with what it was before.
+    row: events.Row
+
+
+class _Known(NamedTuple):
+    seq: int
+    row: events.Row
 
 
 class Tail:
@@ -15,57 +33,78 @@ class Tail:
         self.epoch = ""
         #: The last entry taken; all up to it were.
         self.seq = 0
+        #: How often the tail began anew, also within an epoch.
+        self.life = 0
         self._first_seq = 1
-        self._entries: deque[tuple[int, list[str]]] = deque()
-        self._runs: dict[str, tuple[int, events.Row]] = {}
+        self._entries: deque[tuple[int, list[Try]]] = deque()
+        self._runs: dict[str, dict[int, _Known]] = {}
         self._rows = 0
 
     def begin(self, epoch: str, seq: int) -> None:
-        """Start anew in another life of the log; the next entry is `seq` + 1."""
+        """Start anew, in another life of the log or behind a hole; the next entry is `seq` + 1."""
         self.epoch, self.seq, self._first_seq, self._rows = epoch, seq, seq + 1, 0
+        self.life += 1
         self._entries.clear()
         self._runs.clear()
 
-    def take(self, seq: int, rows: Iterable[events.Row]) -> list[tuple[events.Row | None, events.Row]]:
-        """Take the next entry; return, for each run that it changed, what it was known as before and what it is."""
-        changes: dict[str, tuple[events.Row | None, events.Row]] = {}
-        for run_id, row in events.merge_all(rows).items():
-            before = self._runs[run_id][1] if run_id in self._runs else None
-            after = row if before is None else events.merge(before, row)
-            self._runs[run_id] = (seq, after)
-            if after != before:
-                changes[run_id] = (before, after)
+    def take(self, seq: int, rows: Iterable[events.Row]) -> list[Change]:
+        """Take the next entry; return what it changed."""
+        changes = []
+        for row in merge_tries({}, rows).values():
+            tries = self._runs.setdefault(row.id, {})
+            before = tries[max(tries)].row if tries else None
+            known = tries.get(row.attempt)
+            after = row if known is None else events.merge(known.row, row)
+            if known is None or after != known.row:
+                tries[row.attempt] = _Known(seq, after)
+                changes.append(Change(before, after))
         self.seq = seq
-        self._entries.append((seq, list(changes)))
+        self._entries.append((seq, [(change.row.id, change.row.attempt) for change in changes]))
         self._rows += len(changes)
         self._bound()
-        return list(changes.values())
+        return changes
+
+    def learn(self, row: events.Row) -> None:
+        """Take what the database had recorded of a run before the tail heard of it."""
+        tries = self._runs.get(row.id)
+        if tries:
+            known = tries.get(row.attempt, _Known(max(known.seq for known in tries.values()), row))
+            tries[row.attempt] = _Known(known.seq, events.merge(known.row, row))
 
     def _bound(self) -> None:
         while self._rows > conf.live.TAIL_ROWS or len(self._entries) > conf.live.TAIL_ROWS:
-            seq, run_ids = self._entries.popleft()
-            self._rows -= len(run_ids)
+            seq, changed = self._entries.popleft()
+            self._rows -= len(changed)
             self._first_seq = seq + 1
-            for run_id in run_ids:
-                if run_id in self._runs and self._runs[run_id][0] <= seq:
-                    del self._runs[run_id]
+            for run_id, _ in changed:
+                kept = {number: known for number, known in self._runs.pop(run_id, {}).items() if known.seq > seq}
+                if kept:
+                    self._runs[run_id] = kept
 
     def changed_since(self, epoch: str, seq: int) -> set[str] | None:
-        """Return the runs that changed after a seq, or None when that lies before what is kept."""
-        if epoch != self.epoch or seq + 1 < self._first_seq:
+        """Return the runs that changed after a seq, or None when that lies outside of what is kept."""
+        changed = self._tries_since(epoch, seq)
+        return None if changed is None else {run_id for run_id, _ in changed}
+
+    def rows_since(self, epoch: str, seq: int) -> dict[Try, events.Row] | None:
+        """Return what changed after a seq as it is now, a run's earlier tries first; None as above."""
+        changed = self._tries_since(epoch, seq)
+        return None if changed is None else {key: self._runs[key[0]][key[1]].row for key in sorted(changed)}
+
+    def _tries_since(self, epoch: str, seq: int) -> set[Try] | None:
+        if epoch != self.epoch or not self._first_seq <= seq + 1 <= self.seq + 1:
             return None
-        found: set[str] = set()
-        for entry_seq, run_ids in reversed(self._entries):
+        found: set[Try] = set()
+        for entry_seq, changed in reversed(self._entries):
             if entry_seq <= seq:
                 break
-            found.update(run_ids)
+            found.update(changed)
         return found
 
-    def rows_since(self, epoch: str, seq: int) -> dict[str, events.Row] | None:
-        """Return those runs as they are now."""
-        changed = self.changed_since(epoch, seq)
-        return None if changed is None else {run_id: self._runs[run_id][1] for run_id in changed}
 
-    def known(self) -> dict[str, events.Row]:
-        """Return every run that is kept, as it is now."""
-        return {run_id: row for run_id, (_, row) in self._runs.items()}
+def merge_tries(known: dict[Try, events.Row], rows: Iterable[events.Row]) -> dict[Try, events.Row]:
+    """Merge any rows of any runs into one row a try, on top of those known."""
+    for row in rows:
+        key = row.id, row.attempt
+        known[key] = events.merge(known[key], row) if key in known else row
+    return known

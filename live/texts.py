@@ -17,7 +17,7 @@ _MAX_ITEMS = 20
 _MAX_DEPTH = 4
 _MAX_STRING_CHARS = 300
 #: Values looked at, whatever their nesting: more would not fit into LIVE_TEXT_CHARS.
-_MAX_VALUES = 400
+_MAX_VALUES = 200
 _WIDEST_INTEGERS = range(-(2**63), 2**64)
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
@@ -58,7 +58,7 @@ def arguments(args: Any, kwargs: Any, names: Sequence[str] = ()) -> tuple[str, s
     ]
     if len(shown) > _MAX_ITEMS:
         shown[_MAX_ITEMS] = CUT
-    return _write(shown), _write(_prune_whole(kwargs or {}))
+    return _write(shown) if shown else "[]", _write(_prune_whole(kwargs)) if kwargs else "{}"
 
 
 def is_secret(name: str) -> bool:

@@ -7,13 +7,14 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scripts import children
 from scripts.exceptions import LaunchError
 from scripts.python_version import OLDEST
 
@@ -89,7 +90,16 @@ def _arguments(lock_files: list[str]) -> Iterator[str | Path]:
 
 
 def _succeeds(*command: str | Path) -> bool:
-    return subprocess.run([*map(str, command)], cwd=ROOT, stdin=subprocess.DEVNULL, check=False).returncode == 0
+    """Run a command that ends with us, and show what it says only if it fails."""
+    with tempfile.NamedTemporaryFile(prefix="tat-install-") as log:
+        process = children.spawn(command, Path(log.name), cwd=ROOT)
+        try:
+            process.wait()
+        finally:
+            children.kill(process)
+        if process.returncode:
+            print(children.tail(Path(log.name)), flush=True)
+        return process.returncode == 0
 
 
 def _usable() -> bool:

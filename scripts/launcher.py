@@ -20,7 +20,6 @@ from scripts.exceptions import LaunchError
 from scripts.processes import ANSWER_S, HOST, REDIS_STOPS, Processes
 from scripts.supervisor import Child, Supervisor
 
-PREPARE_S = 60.0
 DISK_TROUBLES = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS, errno.ENOTDIR, errno.EEXIST)
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -102,10 +101,8 @@ def _start(supervisor: Supervisor, port: int, var: Path) -> str:
     go = var / "prepared"
     go.unlink(missing_ok=True)
     processes = Processes(supervisor, env, port, go)
-    for child in (processes.prepare(), processes.web(), processes.worker(), processes.beat()):
+    for child in (processes.web(), processes.worker(), processes.beat()):
         supervisor.start(child)
-    supervisor.wait_for(["prepare"], PREPARE_S)
-    go.touch()
     supervisor.wait_for(["web", "worker", "beat"], ANSWER_S)
     return values["REDIS_URL"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import urllib.error
 import urllib.request
@@ -12,7 +13,8 @@ from scripts.environment import PYTHON
 from scripts.supervisor import Child, Supervisor
 
 HOST = "127.0.0.1"
-ANSWER_S = 45.0
+ANSWER_S = 60.0
+WORKER = "run"  # not `celery`: a second terminal starts one of that name
 WORKER_PROCESSES = 2
 # Seconds to wait after each signal, before a child is killed; together under ten.
 WEB_STOPS = ((signal.SIGTERM, 1.5),)
@@ -24,42 +26,41 @@ WORKER_STOPS = ((signal.SIGTERM, 4.0), (signal.SIGQUIT, 1.0))
 
 @dataclass
 class Processes:
-    """Makes the children; web, worker and beat load Django at once, and start when `go` is there."""
+    """Makes the children; all load Django at once, beat prepares the database, and then `go` lets the others start."""
 
     supervisor: Supervisor
     env: dict[str, str]
     port: int
     go: Path
 
-    def prepare(self) -> Child:
-        """Migrates and seeds; then, its Django being loaded, it also asks worker and beat whether they answer."""
-        command: list[str | Path] = [PYTHON, "manage.py", "prepare", "run", "celerybeat", f"--seconds={ANSWER_S}"]
-        return Child("prepare", command, lambda: self._prepare_said("prepared"), self.env, may_end=True)
+    def beat(self) -> Child:
+        """Prepares the database, then beat; with remote control it says when it has reached Redis."""
+        command = self._held("make", "celery", "-A", "tat", "beat", "--loglevel=INFO", "--enable-remote-control")
+        return Child("beat", command, lambda: self._said("beat", "beat pidbox: Connected to"), self.env, BEAT_STOPS)
 
     def web(self) -> Child:
         """The web server; it answers when /healthz does."""
-        command = self._held("manage.py", "live_server", "--host", HOST, "--port", str(self.port))
+        command = self._held("wait-for", "manage.py", "live_server", "--host", HOST, "--port", str(self.port))
         return Child("web", command, self._web_answers, {**self._env(), "DATABASE_POOL": "1"}, WEB_STOPS)
 
     def worker(self) -> Child:
         """A prefork worker. Without talk among many workers it starts a second sooner."""
-        command = self._held("celery", "-A", "tat", "worker", "--loglevel=INFO", f"--concurrency={WORKER_PROCESSES}")
-        command += ["--hostname=run@%h", "--without-mingle", "--without-gossip"]
-        return Child("worker", command, lambda: self._prepare_said("run answers"), self._env(), WORKER_STOPS)
+        command = self._held("wait-for", "celery", "-A", "tat", "worker", "--loglevel=INFO")
+        command += [f"--concurrency={WORKER_PROCESSES}", f"--hostname={WORKER}@%h"]
+        command += ["--without-mingle", "--without-gossip"]
+        return Child("worker", command, self._worker_is_ready, self._env(), WORKER_STOPS)
 
-    def beat(self) -> Child:
-        """Beat, which answers a ping too."""
-        command = self._held("celery", "-A", "tat", "beat", "--loglevel=INFO", "--enable-remote-control")
-        return Child("beat", command, lambda: self._prepare_said("celerybeat answers"), self._env(), BEAT_STOPS)
-
-    def _held(self, program: str, *arguments: str) -> list[str | Path]:
-        return [PYTHON, "-m", "scripts.hold", self.go, program, *arguments]
+    def _held(self, what: str, program: str, *arguments: str) -> list[str | Path]:
+        return [PYTHON, "-m", "scripts.hold", what, self.go, program, *arguments]
 
     def _env(self) -> dict[str, str]:
         return {name: value for name, value in self.env.items() if name != "TAT_ADMIN_PASSWORD"}
 
-    def _prepare_said(self, line: str) -> bool:
-        return f"{line}\n" in self.supervisor.log("prepare").read_text(errors="replace")
+    def _said(self, name: str, pattern: str) -> bool:
+        return re.search(pattern, self.supervisor.log(name).read_text(errors="replace")) is not None
+
+    def _worker_is_ready(self) -> bool:
+        return self._said("worker", rf" {WORKER}@\S+ ready\.")
 
     def _web_answers(self) -> bool:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from scripts import children
+from scripts.environment import require_free_disk
 from scripts.exceptions import LaunchError
 
 STEP_S = 0.1
@@ -29,8 +30,6 @@ class Child:
     env: Mapping[str, str]
     #: Signals, and seconds to wait after each, before it is killed.
     stop_steps: tuple[tuple[int, float], ...] = ((signal.SIGTERM, 0.5),)
-    #: It may end by itself, with exit code 0.
-    may_end: bool = False
 
 
 @dataclass
@@ -82,13 +81,14 @@ class Supervisor:
 
     def require_alive(self) -> None:
         """Raise LaunchError, with a child's name and the end of its log, if one has died."""
-        for name, (child, process) in self.children.items():
+        for name, (_, process) in self.children.items():
             code = process.poll()
-            if code is None or (code == 0 and child.may_end):
+            if code is None:
                 continue
             sentence = children.tail(self.log(name), 1)
             if sentence.startswith("CommandError: "):  # it has said itself, to the user, what is wrong
                 raise LaunchError(sentence.removeprefix("CommandError: "))
+            require_free_disk(self.logs)  # then that is why, and the log cannot say it
             how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
             raise LaunchError(f"The {name} process {how}, so all is stopped. {self.explain(name)}")
 

@@ -10,7 +10,7 @@ from django_celery_beat.admin import PeriodicTaskAdmin
 from django_celery_beat.models import PeriodicTask
 
 
-class GuardedPeriodicTaskAdmin(PeriodicTaskAdmin):  # type: ignore[misc]
+class GuardedPeriodicTaskAdmin(PeriodicTaskAdmin):
     """Lets only those who may change a schedule run, enable or disable it.
 
     The stock admin offers these actions to staff who may only view.

@@ -113,7 +113,7 @@ def test_progress_hears_each_chunk_and_the_last_line(make_import: Callable[..., 
 
     importing.run_import(record.pk, on_line=heard.append)
 
-    assert heard == [1_000, 2_000, 3_000, 4_000, 4_501, 4_501]
+    assert heard == [0, 1_000, 2_000, 3_000, 4_000, 4_501, 4_501]
     assert record.lines_total == 4_501
 
 

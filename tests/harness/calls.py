@@ -22,7 +22,7 @@ from django.test import Client
 from django.utils.module_loading import import_string
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
-from live import events, headers, models, queries, stream, topics, tracking
+from live import events, headers, models, origin, queries, stream, topics
 from tests.harness import tasks
 from tests.harness.app import app
 
@@ -201,10 +201,10 @@ class _Request:
         self.owner = owner
 
     def __enter__(self) -> None:
-        self.token = tracking.current_request.set(self.request if self.owner else None)
+        self.token = origin.current_request.set(self.request if self.owner else None)
 
     def __exit__(self, *error: object) -> None:
-        tracking.current_request.reset(self.token)
+        origin.current_request.reset(self.token)
 
 
 def _viewer(username: str) -> queries.Viewer:

@@ -17,6 +17,8 @@ from tests.harness.need import ROOT
 from tests.harness.wait import until
 
 TAIL_LINES = 30
+#: Django, Celery and daphne start within 5 s; a busy machine with many at once takes its time.
+START_S = 90
 
 
 class Process:
@@ -42,7 +44,7 @@ class Process:
         lines = self.text().splitlines()[-TAIL_LINES:]
         return "\n".join([f"--- {self.name} (exit code {self.process.poll()}), last lines:", *lines])
 
-    def wait_for(self, probe: Any, what: str, seconds: float = 40) -> None:
+    def wait_for(self, probe: Any, what: str, seconds: float = START_S) -> None:
         """Wait until the probe says yes; a process that dies meanwhile is an error at once."""
 
         def answered() -> object:

@@ -130,3 +130,7 @@ class Stack:
             "beat": lambda: "beat: Starting" in process.text(),
             "recorder": lambda: process.text(),
         }[name]
+
+
+#: Starts a stack: names of processes, and settings by name.
+MakeStack = Callable[..., Stack]

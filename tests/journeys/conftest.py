@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 from tests.harness import browsing, need
 from tests.harness.databases import Databases
 from tests.harness.live_socket import LiveSocket
-from tests.harness.stack import Stack, environment
-
-MakeStack = Callable[..., Stack]
+from tests.harness.stack import MakeStack, Stack, environment
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -32,28 +31,43 @@ def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
     found.close()
 
 
-@pytest.fixture(scope="module")
-def make_stack(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
-    """Make stacks: `make_stack("web", "worker", LIVE_LEASE_S=2)`. They end with the module."""
+@contextlib.contextmanager
+def _making(databases: Databases, directories: pytest.TempPathFactory) -> Iterator[MakeStack]:
     made: list[Stack] = []
 
     def make(*names: str, **settings: Any) -> Stack:
-        stack = Stack(tmp_path_factory.mktemp("stack"), databases.fresh(), **settings)
+        stack = Stack(directories.mktemp("stack"), databases.fresh(), **settings)
         made.append(stack)
         stack.ask("make_user", "admin", superuser=True)
         stack.ask("make_user", "clerk")
         stack.ask("make_user", "other")
         return stack.start(*names)
 
-    yield make
-    for stack in made:
-        stack.close()
+    try:
+        yield make
+    finally:
+        for stack in made:
+            stack.close()
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack: MakeStack) -> Stack:
-    """A stack with web server and worker, one per module; a module that needs another overrides this."""
-    return make_stack("web", "worker")
+def make_stack(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MakeStack]:
+    """Make stacks: `make_stack("web", "worker", LIVE_LEASE_S=2)`. They end with the module."""
+    with _making(databases, tmp_path_factory) as make:
+        yield make
+
+
+@pytest.fixture(scope="session")
+def shared_stack(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """One stack for all journeys that break nothing: a start takes seconds."""
+    with _making(databases, tmp_path_factory) as make:
+        yield make("web", "worker", LIVE_RECHECK_S=2)
+
+
+@pytest.fixture(scope="module")
+def stack(shared_stack: Stack) -> Stack:
+    """A stack with web server and worker; a module whose journeys break something overrides this with its own."""
+    return shared_stack
 
 
 @pytest.fixture

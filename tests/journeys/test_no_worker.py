@@ -8,13 +8,13 @@ import time
 import pytest
 
 from tests.harness.live_socket import LiveSocket
-from tests.harness.stack import Stack
+from tests.harness.stack import MakeStack, Stack
 
 AT_ONCE_S = 2.0
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack):  # type: ignore[no-untyped-def]
+def stack(make_stack: MakeStack) -> Stack:
     """A stack that has no worker yet."""
     return make_stack("web")
 

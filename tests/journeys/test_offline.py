@@ -74,10 +74,13 @@ def test_a_restart_of_the_web_server_is_over_without_a_reload(stack: Stack, visi
     page = window.go("/live/")
     page.evaluate("window.sameDocument = true")
 
-    assert stack.stop("web") == 0
-    run_id = stack.send("journey.add", 1, 1, owner="clerk")
-    expect(page.locator("live-connection")).not_to_have_attribute("data-state", "live")
-    stack.start("web")
+    exit_code = stack.stop("web")
+    try:
+        run_id = stack.send("journey.add", 1, 1, owner="clerk")
+        expect(page.locator("live-connection")).not_to_have_attribute("data-state", "live")
+    finally:
+        stack.start("web")
+    assert exit_code == 0
 
     stack.wait_for_state(run_id, "succeeded")
     window.wait_until_live()

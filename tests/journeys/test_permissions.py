@@ -13,7 +13,7 @@ from websockets.exceptions import InvalidStatus
 from tests.harness.live_socket import LiveSocket
 from tests.harness.stack import Stack
 
-#: Sessions are looked at again every LIVE_RECHECK_S (10 s).
+#: Sessions are looked at again every LIVE_RECHECK_S (here 2 s).
 RECHECK_S = 30
 SECRET = "for the clerk's eyes only"
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from tests.harness.stack import Stack
+from tests.harness.stack import MakeStack, Stack
 from tests.harness.wait import until
 
 RUNS = 400
@@ -14,7 +14,7 @@ KILLS = 4
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack):  # type: ignore[no-untyped-def]
+def stack(make_stack: MakeStack) -> Stack:
     """A stack whose recorder is a process of its own."""
     return make_stack("worker", "recorder", LIVE_EMBED_RECORDER=False, LIVE_LEASE_S=2)
 

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from live import events
 from tests.harness.browsing import Visitor
 from tests.harness.live_socket import LiveSocket
-from tests.harness.stack import Stack
+from tests.harness.stack import MakeStack, Stack
 from tests.harness.wait import until
 
 #: The promise is 2 s after Redis is back, and bench/ measures it; this leaves room for a busy machine.
@@ -21,7 +21,7 @@ STEP_S = 0.02
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack):  # type: ignore[no-untyped-def]
+def stack(make_stack: MakeStack) -> Stack:
     """A stack of its own, as the other journeys could not bear this."""
     return make_stack("web", "worker")
 

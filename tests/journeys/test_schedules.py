@@ -9,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from tests.harness.browsing import Visitor
 from tests.harness.live_socket import LiveSocket
-from tests.harness.stack import Stack
+from tests.harness.stack import MakeStack, Stack
 from tests.harness.wait import until
 
 NAME = "every second"
@@ -18,7 +18,7 @@ EFFECT_S = 15
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack):  # type: ignore[no-untyped-def]
+def stack(make_stack: MakeStack) -> Stack:
     """A stack with beat, whose one entry is due every second."""
     return make_stack("web", "worker", "beat")
 

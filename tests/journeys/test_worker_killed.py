@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tests.harness.live_socket import LiveSocket
-from tests.harness.stack import Stack
+from tests.harness.stack import MakeStack, Stack
 
 #: A lost worker is noticed after LIVE_WORKER_GONE_S (here 5 s) and a look every 3 s.
 LOST_S = 30
 
 
 @pytest.fixture(scope="module")
-def stack(make_stack):  # type: ignore[no-untyped-def]
+def stack(make_stack: MakeStack) -> Stack:
     """A stack whose broker gives back what a killed worker had taken within seconds."""
     return make_stack("web", "worker", LIVE_WORKER_GONE_S=5, visibility_s=15)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -22,7 +23,7 @@ def start(project: Path, tmp_path: Path) -> Iterator[Callable[..., Start]]:
     made: list[Start] = []
 
     def begin(**env: str) -> Start:
-        made.append(Start(project, **{"TAT_VAR_DIR": str(tmp_path / "var"), **env}))
+        made.append(Start(project, None, **{"TAT_VAR_DIR": str(tmp_path / "var"), **env}))
         return made[-1]
 
     yield begin
@@ -32,8 +33,8 @@ def start(project: Path, tmp_path: Path) -> Iterator[Callable[..., Start]]:
 
 @pytest.fixture(scope="module")
 def running(project: Path) -> Iterator[Start]:
-    """A tat that runs with nothing set, as on a first day."""
-    one = Start(project)
+    """A tat that runs with nothing set, as on a first day, or on the PostgreSQL that is tested on."""
+    one = Start(project, None, **{name: os.environ[name] for name in ("DATABASE_URL",) if name in os.environ})
     try:
         yield one.wait_for("Stop it with")
     finally:

@@ -7,6 +7,7 @@ import re
 import subprocess
 import urllib.parse
 import urllib.request
+from functools import partial
 from pathlib import Path
 
 from scripts import children
@@ -48,7 +49,7 @@ def test_another_worker_and_another_beat_find_the_same_redis(running: Start, tmp
             [bin_ / "celery", "-A", "tat", name, "-l", "info"], log, clean_env(), running.directory
         )
         try:
-            until(lambda log=log, ready=ready: ready in log.read_text(), f"{name}: {ready}", 60, log.read_text)
+            until(partial(_holds, log, ready), f"{name}: {ready}", 60, log.read_text)
         finally:
             children.stop(process)
 
@@ -84,6 +85,10 @@ def test_a_second_run_says_where_the_first_one_is(running: Start) -> None:
         f"tat already runs here, at http://127.0.0.1:{running.port}/ (process {running.process.pid}):"
         f" stop it with Ctrl-C, or with kill {running.process.pid}.\n"
     )
+
+
+def _holds(log: Path, words: str) -> bool:
+    return words in log.read_text()
 
 
 def terminal_url(running: Start) -> str:

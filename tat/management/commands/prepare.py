@@ -1,36 +1,24 @@
-"""`manage.py prepare`: all that ./run wants of Django before and while the others start, in one process.
-
-One start-up of Django instead of four saves seconds of a start.
-"""
+"""`manage.py prepare`: all that must be so before worker, beat and web start, in one go."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import redis
 from django.conf import settings
 from django.core.management import call_command
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from tat.celery import app
-
 OLDEST_REDIS = 7  # the log needs `XADD key 0-*`
 REDIS_ANSWERS_S = 3.0
-PING_S = 0.5
 
 
 class Command(BaseCommand):
-    """Migrates, seeds the demo, prints `prepared`, then prints `NAME answers` for each Celery node that does."""
+    """Looks for Redis, migrates, seeds the demo, and collects static files where they are not found as they are."""
 
-    help = "Look for Redis, migrate, seed the demo, and wait until the given Celery nodes answer."
-
-    def add_arguments(self, parser: CommandParser) -> None:
-        """Take the nodes to wait for, such as the `celerybeat` of celerybeat@host."""
-        parser.add_argument("nodes", nargs="*", help="first halves of the names of Celery nodes to wait for")
-        parser.add_argument("--seconds", type=float, default=60, help="how long to wait for them")
+    help = "Look for Redis, migrate, and seed the demo: what ./run does before it starts the rest."
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do all that; what does not answer gets one sentence and exit code 1."""
@@ -41,21 +29,6 @@ class Command(BaseCommand):
             raise CommandError(f"The database does not work: {str(error).strip()}") from error
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
-        self.stdout.write("prepared")
-        self.stdout.flush()
-        self.wait_for(set(options["nodes"]), options["seconds"])
-
-    def wait_for(self, nodes: set[str], seconds: float) -> None:
-        """Ping until each of these nodes has answered."""
-        deadline = time.monotonic() + seconds
-        while nodes:
-            if time.monotonic() > deadline:
-                raise CommandError(f"No answer within {seconds:.0f} s from: {', '.join(sorted(nodes))}.")
-            for answer in app.control.ping(timeout=PING_S):
-                for name in {full.partition("@")[0] for full in answer} & nodes:
-                    nodes.remove(name)
-                    self.stdout.write(f"{name} answers")
-                    self.stdout.flush()
 
 
 def require_redis(url: str) -> None:

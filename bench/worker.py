@@ -157,7 +157,7 @@ def run(turns: int = TURNS) -> str:
     about = (
         f"A worker with one prefork child drains {whole['live']:,} empty tasks a turn (task events "
         f"{whole['events']:,}, the recipe {whole['recipe']:,}), results ignored; {turns} turns with fresh workers, and "
-        f"within a turn the four take {SLICES} slices each by turns. The messages are the same, made by a producer with "
+        f"within a turn the four take {SLICES} slices each by turns. The messages are the same, by a producer with "
         "`live` on. Time is taken in a slice's first and last task; CPU time is that of worker and child until "
         f"{SETTLE_S} s after it. After each turn the log must hold every run's success. The recipe: "
         "`async_to_sync(group_send)` on received, prerun and success."

@@ -135,7 +135,7 @@ def attempt_after(known: AttemptRow | None, row: events.Row, run: events.Row) ->
     return AttemptRow(row.attempt, row.state, row.worker, row.started_at, row.finished_at, row.error)
 
 
-_STANDING = {state: 0 for state in events.STATES} | {
+_STANDING = dict.fromkeys(events.STATES, 0) | {
     events.State.LOST: 1,
     events.State.RETRYING: 2,
     **dict.fromkeys(events.FINAL, 3),

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import msgspec
-from django.db import DatabaseError, DataError, InterfaceError, connection, transaction
+from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
 from live import conf, events, queries, stream, topics

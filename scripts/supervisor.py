@@ -99,7 +99,7 @@ class Supervisor:
     def bound_log(self, name: str) -> None:
         """Move a long log's content away; the child goes on writing to the same file."""
         log = self.log(name)
-        if log.stat().st_size > LOG_BYTES:
+        if log.exists() and log.stat().st_size > LOG_BYTES:
             log.with_suffix(".log.1").write_bytes(log.read_bytes())
             os.truncate(log, 0)
 

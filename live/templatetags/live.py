@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 from django import template
+from django.conf import settings
+from django.shortcuts import resolve_url
 from django.utils import timezone
 
 from live import events, queries
@@ -25,10 +27,22 @@ def live_run(context: template.RequestContext, run_id: str) -> dict[str, Any]:
 
     The element sends a bubbling `live:ended`, with the row as detail, when the run ends while the page watches.
     """
-    row = queries.run(queries.Viewer.of(context["request"].user), str(run_id))
+    request = context["request"]
+    row = queries.run(queries.Viewer.of(request.user), str(run_id))
     is_first = not context.render_context.get(_ASSETS)
     context.render_context[_ASSETS] = True
-    return {"row": row or blank_row(str(run_id)), "is_known": row is not None, "is_first": is_first}
+    return {
+        "request": request,
+        "row": row or blank_row(str(run_id)),
+        "is_known": row is not None,
+        "is_first": is_first,
+    }
+
+
+@register.simple_tag
+def login_url() -> str:
+    """Return the project's own LOGIN_URL."""
+    return resolve_url(settings.LOGIN_URL)
 
 
 @register.simple_tag

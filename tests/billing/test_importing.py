@@ -206,6 +206,29 @@ def test_an_import_that_ends_at_the_same_line_five_times_waits_for_a_person(
     assert told(record)[0] == "succeeded"
 
 
+@pytest.mark.usefixtures("small_chunks")
+def test_an_import_that_gets_a_little_further_each_time_is_not_given_up(
+    make_import: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record = make_import(CSV_HEADER + b"1,19970101,1,2.00,a\n" * 30)
+    real, calls = importing.judge, []
+
+    def breaking_every_other_time(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) % 2 == 0:
+            raise InterruptedError
+        return real(*args)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(importing, "judge", breaking_every_other_time)
+        for _ in range(importing.MAX_STARTS + 3):
+            with pytest.raises(InterruptedError):
+                importing.run_import(record.pk)
+
+    importing.run_import(record.pk)
+    assert told(record) == ("succeeded", 31, 30, 0, Decimal("60.00"))
+
+
 def test_the_failure_of_one_run_does_not_undo_that_another_one_came_to_the_end(make_import: Callable[..., Any]) -> None:
     record = make_import(MIXED)
     importing.run_import(record.pk)

@@ -98,18 +98,23 @@ def test_a_stored_file_is_the_upload_to_the_byte_under_a_name_of_ours(make_impor
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_same_file_from_four_people_in_one_moment_is_one_import(clerk: Any) -> None:
+def test_the_same_file_from_four_people_in_one_moment_is_one_import(
+    clerk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     content = CSV_HEADER + GOOD_LINE * 50
-    together = threading.Barrier(4)
+    together, real = threading.Barrier(4), uploads._store
     seen: list[tuple[int, bool]] = []
 
+    def store_together(record: ChargeImport, file: UploadedFile) -> None:
+        together.wait(timeout=10)  # by now each has seen that the file is new
+        real(record, file)
+
     def upload() -> None:
-        found = inspected(content)
-        together.wait(timeout=10)
-        record, is_new = uploads.receive(found, clerk)
+        record, is_new = uploads.receive(inspected(content), clerk)
         seen.append((record.pk, is_new))
         connection.close()
 
+    monkeypatch.setattr(uploads, "_store", store_together)
     threads = [threading.Thread(target=upload) for _ in range(4)]
     for thread in threads:
         thread.start()
@@ -119,3 +124,5 @@ def test_the_same_file_from_four_people_in_one_moment_is_one_import(clerk: Any) 
     record = ChargeImport.objects.get()
     assert sorted(seen) == [(record.pk, False)] * 3 + [(record.pk, True)]
     assert stored(record) == content
+    _, kept = record.file.storage.listdir("billing/imports")
+    assert sum(record.sha256 in name for name in kept) == 1

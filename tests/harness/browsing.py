@@ -65,7 +65,7 @@ class Visitor:
 
     def wait_until_live(self) -> None:
         """Return once the page's own words for its connection say that it is live."""
-        expect(self.page.locator("live-connection")).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
+        expect(self.page.locator("live-connection").first).to_have_attribute("data-state", "live", timeout=TIMEOUT_MS)
 
     def read_list(self) -> dict[str, Any]:
         """Return the rows and counts that the page shows."""

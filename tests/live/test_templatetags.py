@@ -138,3 +138,9 @@ def test_a_blank_row_holds_the_place_of_the_id_and_no_texts() -> None:
 
     assert drawn.startswith("__id__||")
     assert "></live-time>" in drawn
+
+
+def test_the_box_leads_to_the_projects_own_login(clerk: Any, settings: Any) -> None:
+    settings.LOGIN_URL = "/come/in/"
+
+    assert 'data-login-url="/come/in/?next=%2F"' in draw("{% live_run 'just-sent' %}", clerk)

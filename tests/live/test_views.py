@@ -201,3 +201,12 @@ def test_healthz_asks_nothing_of_the_database(client: Client) -> None:
 
 def test_pages_only_answer_to_reading(page: Client) -> None:
     assert page.post("/live/").status_code == 405
+
+
+def test_the_pages_need_no_template_of_the_project_around(page: Client, running_run: Run, settings: Any) -> None:
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": []}]
+
+    for address in ("/live/", f"/live/runs/{running_run.id}/"):
+        response = page.get(address)
+        assert response.status_code == 200
+        assert b"<live-connection " in response.content

@@ -26,7 +26,7 @@ class Command(BaseCommand):
         try:
             prepare_database()
         except DatabaseError as error:
-            raise CommandError(f"The database does not work: {str(error).strip()}") from error
+            raise CommandError(f"The database does not work: {' '.join(str(error).split())}") from error
         if not settings.DEBUG:
             call_command("collectstatic", interactive=False, verbosity=0)
 

@@ -75,6 +75,7 @@ class Settings:
     MAX_PAGE_ROWS = Setting(200, "Rows of a list a client may ask for.")
     MAX_SUBSCRIPTIONS = Setting(100, "Subscriptions of one socket; a list beyond page 1 has one a row.")
     MAX_FRAME_BYTES = Setting(65_536, "Bytes of one frame from a client.")
+    MAX_BODY_BYTES = Setting(67_108_864, "Bytes of one HTTP request's body that live_server takes.")
     MAX_FRAMES_PER_10_S = Setting(100, "Frames a client may send in ten seconds before it is closed with 4029.")
     OUTBOX_FRAMES = Setting(20, "Frames that wait for one slow socket; above it they become one snapshot.")
     SEND_TIMEOUT_S = Setting(10.0, "Seconds a socket may refuse to read before it is closed with 4008.")

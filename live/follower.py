@@ -159,13 +159,17 @@ class Follower:
             raise ConnectionError("The database is ahead of the log, which cannot be read.")
 
     async def rows_since(self, epoch: str, seq: int) -> dict[Try, events.Row]:
-        """Return what changed after a recorded position, from the log itself if the tail is too short."""
+        """Return what changed after a recorded position, from the log itself if the tail is too short.
+
+        What the log has and the tail has not is left out: it comes as a change.
+        """
         found = self.tail.rows_since(epoch, seq)
         if found is not None:
             return found
         found, after = {}, seq if epoch == self.tail.epoch else 0
-        while entries := await self.log.read(after, _READ_ENTRIES):
+        while after < self.tail.seq and (entries := await self.log.read(after, _READ_ENTRIES)):
             for entry in entries:
-                merge_tries(found, events.decode_entry(entry.seq, entry.rows))
+                if entry.seq <= self.tail.seq:
+                    merge_tries(found, events.decode_entry(entry.seq, entry.rows))
             after = entries[-1].seq
         return dict(sorted(found.items()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import logging
 import os
 import threading
@@ -30,8 +31,9 @@ NEWS = "live.news"
 #: Seconds between two tries while Redis is away: from, to.
 _RETRY_S = (0.1, 1.0)
 #: A Redis that dies may forget what it acknowledged in its last second or two; these batches are then said again.
+#: So long after the last of them the thread looks whether it died, lest a process that falls silent never finds out.
 _KEEP_SENT_S = 3.0
-_KEEP_SENT = 500
+_KEEP_SENT = 100
 #: What a Redis that is away, too old or at odds with us raises; the rows wait for it.
 _AWAY = (*stream.Unavailable, stream.RedisTooOld, stream.redis.ResponseError)
 
@@ -50,12 +52,13 @@ class Publisher:
         self._asleep = False
         self._thread: threading.Thread | None = None
         self._pace = Pace()
-        self._recent: deque[tuple[float, bytes]] = deque(maxlen=_KEEP_SENT)
+        self._recent: deque[tuple[float, bytes]] = deque()
         self._worker: tuple[str, int] | None = None
         self._leaving = ""
         self._beat_due = 0.0
         self._failing = False
         self._say_again = False
+        self._look_at: float | None = None
 
     def put(self, row: events.Row) -> None:
         """Announce a change of state; returns at once, whatever Redis does."""
@@ -90,6 +93,11 @@ class Publisher:
         if self._thread is not None:
             self._idle.wait(conf.live.FLUSH_MS / 1000)
 
+    def forget_sent(self) -> None:
+        """Say nothing again that was acknowledged; for tests that empty Redis."""
+        self._recent.clear()
+        self._look_at = None
+
     def _rouse(self) -> None:
         self._idle.clear()
         if self._thread is None:
@@ -100,32 +108,33 @@ class Publisher:
             self._wake.notify()
 
     def _run(self) -> None:
-        log: stream.Log | None = None
-        loop = asyncio.new_event_loop()
-        retry_s = _RETRY_S[0]
-        batch: list[events.Row] = []
-        while True:
-            try:
-                batch = batch or self._wait_for_batch()
-                log = log or stream.Log()
-                self._beat(log)
-                self._send(log, loop, batch)
-            except stream.EpochChanged:
-                self._say_again = True
-                time.sleep(_RETRY_S[0])
-            except _AWAY as error:
-                self._note_failure(error)
-                time.sleep(retry_s)
-                retry_s = min(retry_s * 2, _RETRY_S[1])
-            except Exception:
-                # Nobody would start this thread again, so it outlives what nobody thought of.
-                logger.exception("%d rows are lost.", len(batch), extra={"action": "publish_failed"})
-                self.buffer.dropped += len(batch)
-                batch = []
-                time.sleep(_RETRY_S[0])
-            else:
-                batch, retry_s = [], _RETRY_S[0]
-                self._note_success()
+        with contextlib.closing(asyncio.new_event_loop()) as loop:
+            log: stream.Log | None = None
+            retry_s = _RETRY_S[0]
+            batch: list[events.Row] = []
+            while True:
+                try:
+                    batch = batch or self._wait_for_batch()
+                    log = log or stream.Log()
+                    self._beat(log)
+                    self._look(log)
+                    self._send(log, loop, batch)
+                except stream.EpochChanged:
+                    self._say_again = True
+                    time.sleep(_RETRY_S[0])
+                except _AWAY as error:
+                    self._note_failure(error)
+                    time.sleep(retry_s)
+                    retry_s = min(retry_s * 2, _RETRY_S[1])
+                except Exception:
+                    # Nobody would start this thread again, so it outlives what nobody thought of.
+                    logger.exception("%d rows are lost.", len(batch), extra={"action": "publish_failed"})
+                    self.buffer.dropped += len(batch)
+                    batch = []
+                    time.sleep(_RETRY_S[0])
+                else:
+                    batch, retry_s = [], _RETRY_S[0]
+                    self._note_success()
 
     def _note_failure(self, error: Exception) -> None:
         if not self._failing:
@@ -143,20 +152,24 @@ class Publisher:
             while True:
                 now = time.monotonic()
                 due = self.buffer.next_due(now)
-                if due is None and not self._leaving:
+                if due is None and not self._leaving and not self._say_again:
                     self._idle.set()
                 elif due is not None:
                     due = max(due, self._paced(now))
-                if self._leaving:
-                    due = now
-                elif self._worker is not None:
-                    due = self._beat_due if due is None else min(due, self._beat_due)
+                due = self._due_anyway(now, due)
                 if due is not None and due <= now:
                     return self._take(now)
                 # With changes waiting it wakes by itself when they may go; to be woken for each row costs 90 µs a task.
                 self._asleep = not self.buffer.changes
                 self._wake.wait(None if due is None else due - now)
                 self._asleep = False
+
+    def _due_anyway(self, now: float, due: float | None) -> float | None:
+        """Return when there is something to do, with rows due then or not at all."""
+        if self._leaving or self._say_again:
+            return now
+        times = [due, self._beat_due if self._worker is not None else None, self._look_at]
+        return min((time for time in times if time is not None), default=None)
 
     def _take(self, now: float) -> list[events.Row]:
         if self._paced(now) > now:
@@ -179,20 +192,33 @@ class Publisher:
             log.beat(*worker)
             self._beat_due = time.monotonic() + conf.live.WORKER_BEAT_S
 
+    def _look(self, log: stream.Log) -> None:
+        """See to it that Redis still has what it acknowledged. Raises EpochChanged when it may not."""
+        if self._look_at is not None and time.monotonic() >= self._look_at and not self._say_again:
+            before = log.epoch
+            if log.look_for_life() != before:
+                raise stream.EpochChanged
+            self._recent.clear()
+            self._look_at = None
+
     def _send(self, log: stream.Log, loop: asyncio.AbstractEventLoop, batch: list[events.Row]) -> None:
-        data = self._encode(batch)
-        if not data:
-            return
         if self._say_again:
             for _, earlier in list(self._recent):
-                self._tell(loop, log.epoch, log.append(earlier), earlier)
+                self._append(log, loop, earlier)
+                self._recent.popleft()
             self._say_again = False
+        data = self._encode(batch)
+        if data:
+            self._append(log, loop, data)
+            self.sent += len(batch)
+
+    def _append(self, log: stream.Log, loop: asyncio.AbstractEventLoop, data: bytes) -> None:
         seq = log.append(data)
         now = time.monotonic()
-        while self._recent and self._recent[0][0] < now - _KEEP_SENT_S:
-            self._recent.popleft()
+        self._look_at = now + _KEEP_SENT_S
         self._recent.append((now, data))
-        self.sent += len(batch)
+        while not self._say_again and (self._recent[0][0] < now - _KEEP_SENT_S or len(self._recent) > _KEEP_SENT):
+            self._recent.popleft()
         self._tell(loop, log.epoch, seq, data)
 
     def _encode(self, batch: list[events.Row]) -> bytes:

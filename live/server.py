@@ -10,10 +10,12 @@ import logging
 import time
 from typing import Any
 
+import daphne.server
 from daphne.server import Server
 from twisted.internet import defer
 
 from live import conf, recorder, sessions
+from live.bodies import BoundedFactory
 from live.frames import CloseCode
 
 logger = logging.getLogger(__name__)
@@ -108,6 +110,8 @@ def _waiting_bytes(protocol: Any) -> int:
 def serve(application: Any, host: str, port: int) -> None:
     """Serve until a signal comes; called by `manage.py live_server`."""
     recorder.start_thread()
+    # `Server.run` makes its factory from this name, and has no other place for one.
+    daphne.server.HTTPFactory = BoundedFactory
     endpoint = f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}"
     BoundedServer(
         application=application,
@@ -115,5 +119,6 @@ def serve(application: Any, host: str, port: int) -> None:
         websocket_max_message_size=conf.live.MAX_FRAME_BYTES,
         websocket_max_frame_size=conf.live.MAX_FRAME_BYTES,
         websocket_timeout=-1,
+        request_buffer_size=65_536,
         server_name="tat",
     ).run()

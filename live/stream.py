@@ -139,9 +139,13 @@ class Log:
 
     def look_for_life(self) -> str:
         """Learn the epoch, and name a new one when the server began another life. Raises RedisTooOld."""
-        life = _life(self.redis.info("server"))
-        self._connected_anew = False
-        self.epoch = self._begin(keys=[key("epoch")], args=[life, secrets.token_hex(6)]).decode()
+        try:
+            life = _life(self.redis.info("server"))
+            self._connected_anew = False
+            self.epoch = self._begin(keys=[key("epoch")], args=[life, secrets.token_hex(6)]).decode()
+        except BaseException:
+            self._connected_anew = True
+            raise
         return self.epoch
 
     def append(self, rows: bytes) -> int:
@@ -153,7 +157,7 @@ class Log:
                 raise EpochChanged
         answer = self._append(keys=[key("log"), key("epoch")], args=[self.epoch, conf.live.LOG_MAX_ENTRIES, rows])
         if answer is None or self._connected_anew:
-            before, self.epoch = self.epoch, ""
+            before = self.epoch
             if self.look_for_life() != before:
                 raise EpochChanged
         if answer is None:

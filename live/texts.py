@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -16,9 +16,6 @@ CUT = "…"
 _MAX_ITEMS = 20
 _MAX_DEPTH = 4
 _MAX_STRING_CHARS = 300
-#: Values looked at, whatever their nesting: more would not fit into LIVE_TEXT_CHARS.
-_MAX_VALUES = 200
-_WIDEST_INTEGERS = range(-(2**63), 2**64)
 _UNSTORABLE = re.compile("[\\x00\\ud800-\\udfff]")
 
 
@@ -85,39 +82,48 @@ def _write(value: Any) -> str:
     return cut(msgspec.json.encode(value).decode(), conf.live.TEXT_CHARS)
 
 
+class _Room:
+    """How many characters may still be shown, whatever the nesting."""
+
+    def __init__(self) -> None:
+        self.chars = conf.live.TEXT_CHARS
+
+
 def _prune_whole(value: Any) -> Any:
     """Copy at most so much of a value as people look at; a task with a megabyte of arguments must not pay for it."""
     try:
-        return _prune(value, _MAX_DEPTH, iter(range(_MAX_VALUES)))
+        return _prune(value, _MAX_DEPTH, _Room())
     except Exception:
         return f"<unreadable {type(value).__name__}>"
 
 
-def _prune(value: Any, depth: int, left: Iterator[int]) -> Any:
-    if next(left, None) is None:
+def _prune(value: Any, depth: int, room: _Room) -> Any:
+    room.chars -= 1
+    if room.chars < 0:
         return CUT
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
-        return int(value) if value in _WIDEST_INTEGERS else say(value, _MAX_STRING_CHARS)
+        return int(value) if -(2**63) <= value < 2**64 else say(value, _MAX_STRING_CHARS)
     if isinstance(value, float):
         return float(value)
-    if isinstance(value, str):
-        return cut(value, _MAX_STRING_CHARS)
-    if isinstance(value, bytes | bytearray):
-        return cut(repr(bytes(value[:_MAX_STRING_CHARS])), _MAX_STRING_CHARS)
     if isinstance(value, Mapping | list | tuple | set | frozenset):
-        return CUT if depth == 0 else _prune_inside(value, depth - 1, left)
-    return say(repr(value), _MAX_STRING_CHARS)
+        return CUT if depth == 0 else _prune_inside(value, depth - 1, room)
+    if isinstance(value, bytes | bytearray):
+        value = repr(bytes(value[:_MAX_STRING_CHARS]))
+    text = cut(value if isinstance(value, str) else repr(value), _MAX_STRING_CHARS)
+    room.chars -= len(text)
+    return text
 
 
-def _prune_inside(value: Any, depth: int, left: Iterator[int]) -> Any:
+def _prune_inside(value: Any, depth: int, room: _Room) -> Any:
     first = range(_MAX_ITEMS)
     if not isinstance(value, Mapping):
-        shown = [_prune(item, depth, left) for _, item in zip(first, value, strict=False)]
+        shown = [_prune(item, depth, room) for _, item in zip(first, value, strict=False)]
         return [*shown, CUT] if len(value) > _MAX_ITEMS else shown
     named: dict[str, Any] = {}
     for _, (name, item) in zip(first, value.items(), strict=False):
         text = say(name, _MAX_STRING_CHARS)
-        named[text] = STRUCK if is_secret(text) else _prune(item, depth, left)
+        room.chars -= len(text)
+        named[text] = STRUCK if is_secret(text) else _prune(item, depth, room)
     return {**named, CUT: CUT} if len(value) > _MAX_ITEMS else named

@@ -73,8 +73,13 @@ def redis(redis_url: str) -> Iterator[Any]:
     """A client of this process's Redis, which is empty when the test begins."""
     from redis import Redis
 
+    from live import publish
+
+    publish.flush()
     with Redis.from_url(redis_url) as client:
         client.flushall()
+        # What earlier tests announced is not to be said again into the log of this one.
+        publish.publisher().forget_sent()
         yield client
 
 

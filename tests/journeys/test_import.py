@@ -36,7 +36,7 @@ def upload(window: Visitor, content: bytes, name: str) -> Page:
 
 def fact(page: Page, name: str):  # type: ignore[no-untyped-def]
     """Return one of the figures on an import's page."""
-    return page.locator(f"dl.facts [data-field={name}]")
+    return page.locator(f"dl.facts [data-fact={name}]")
 
 
 @pytest.mark.timeout(200)

@@ -148,9 +148,9 @@ def test_a_megabyte_of_arguments_costs_microseconds(value: Any) -> None:
 
 
 def test_what_was_left_out_is_shown_as_left_out() -> None:
-    args, kwargs = texts.arguments(["x" * 400, [[[[1]]]], *range(30)], {str(number): number for number in range(30)})
+    args, kwargs = texts.arguments(["x" * 400, [[[[[1]]]]], *range(30)], {str(number): number for number in range(30)})
 
-    assert args.startswith('["' + "x" * 299 + '…",[[["…"]]],0,1,')
+    assert args.startswith('["' + "x" * 299 + '…",[[[["…"]]]],0,1,')
     assert args.endswith(',17,"…"]')
     assert kwargs.endswith('"19":19,"…":"…"}')
 

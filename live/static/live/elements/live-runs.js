@@ -95,7 +95,7 @@ class LiveRuns extends HTMLElement {
     const isSelected = selection?.type === "Range" && selection.containsNode(this.#rows, true);
     const focused = document.activeElement;
     const isFocused = focused !== this.#table && this.#hold.contains(focused);
-    return false;
+    return isSelected || isFocused || scrollY > 0 || this.#hold.matches(":hover");
   }
 
   /**

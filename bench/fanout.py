@@ -118,10 +118,10 @@ def run() -> str:
     with Stage() as stage:
         ours, theirs, many = asyncio.run(measure(stage))
     figures = []
-    for name, turns in ((f"{SOCKETS} sockets", ours), (f"{MANY_SOCKETS:,} sockets", [many])):
-        figures += figures_of(f"`live`, {name}", turns)
+    figures += figures_of(f"`live`, {SOCKETS} sockets", ours, P99_GOAL_MS)
     ratio = Spread.of([one.cpu_us / other.cpu_us for one, other in zip(ours, theirs, strict=True)])
     figures.append(at_most("`live` / recipe: server CPU a socket and change", ratio.median, CPU_GOAL, ratio.show()))
+    figures += figures_of(f"`live`, {MANY_SOCKETS:,} sockets", [many])
     p99 = Spread.of([percentile(turn.latencies, 99) for turn in theirs])
     figures.append(Figure(f"the recipe, {SOCKETS} sockets: p99, ms", p99.show(0)))
     told = Spread.of([100 * len(turn.latencies) / turn.changes / turn.sockets for turn in theirs])
@@ -137,14 +137,15 @@ def run() -> str:
     return write("fanout", "Fan-out", about, figures)
 
 
-def figures_of(name: str, turns: list[Turn]) -> list[Figure]:
+def figures_of(name: str, turns: list[Turn], p99_goal_ms: float | None = None) -> list[Figure]:
     """Return the figures of `live` with one number of sockets."""
     exact = min(turn.exact for turn in turns)
     p99 = Spread.of([percentile(turn.latencies, 99) for turn in turns])
     p50 = Spread.of([percentile(turn.latencies, 50) for turn in turns])
+    what = f"{name}: p99, ms"
     return [
         at_least(f"{name}: exact in the end", exact, turns[0].sockets, f"{exact:,} in every turn"),
-        at_most(f"{name}: p99, ms", p99.median, P99_GOAL_MS, p99.show(0)),
+        at_most(what, p99.median, p99_goal_ms, p99.show(0)) if p99_goal_ms else Figure(what, p99.show(0)),
         Figure(f"{name}: p50, ms", p50.show(0)),
         Figure(f"{name}: µs CPU a socket and change", Spread.of([turn.cpu_us for turn in turns]).show(0)),
         Figure(f"{name}: memory a socket, KiB", Spread.of([turn.memory_kib for turn in turns]).show(0)),

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth import get_user
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, parse_cookie
+from django.utils.http import is_same_domain
 
 from live import conf, queries
 
@@ -46,7 +47,7 @@ def origin_allowed(headers: Headers, scheme: str = "ws") -> bool:
         return True
     try:
         allowed = conf.live.ALLOWED_ORIGINS or [_own_origin(headers, scheme), *settings.CSRF_TRUSTED_ORIGINS]
-        return _parts(origin) in map(_parts, allowed)
+        return any(_covers(_parts(one), _parts(origin)) for one in allowed)
     except (ValueError, DisallowedHost):
         return False
 
@@ -58,6 +59,13 @@ def _own_origin(headers: Headers, scheme: str) -> str:
     # A cookie that is kept from http must not be used by a page that came by http.
     is_secure = scheme == "wss" or request.is_secure() or settings.SESSION_COOKIE_SECURE
     return f"{'https' if is_secure else 'http'}://{request.get_host()}"
+
+
+def _covers(allowed: tuple[str, str, int], origin: tuple[str, str, int]) -> bool:
+    """Whether both are the same; as in Django, `https://*.example.org` is every host of that domain."""
+    return (allowed[0], allowed[2]) == (origin[0], origin[2]) and is_same_domain(
+        origin[1], allowed[1].removeprefix("*")
+    )
 
 
 def _parts(origin: str) -> tuple[str, str, int]:

@@ -29,8 +29,9 @@ class Buffer:
         return len(self.changes) + len(self.squeezed) + len(self.progress)
 
     def put(self, row: events.Row) -> None:
-        """Add a change of state. It carries the run's progress, so a progress that waits has nothing to add."""
-        self.progress.pop(row.id, None)
+        """Add a change of state. When it carries the run's progress, one that waits has nothing to add."""
+        if row.progress is not None:
+            self.progress.pop(row.id, None)
         if row.final:
             self._progress_sent.pop(row.id, None)
         if not self.squeezed and len(self.changes) < conf.live.BUFFER_ROWS:
@@ -44,7 +45,7 @@ class Buffer:
             self.squeezed = events.merge_all(self.changes)
             self.changes.clear()
             self.merged += before - len(self.squeezed)
-        known = self.squeezed.get(row.id)
+        known = self.squeezed.pop(row.id, None)
         self.squeezed[row.id] = row if known is None else events.merge(known, row)
         self.merged += known is not None
         if len(self.squeezed) > conf.live.BUFFER_ROWS:

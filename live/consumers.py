@@ -63,7 +63,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(CloseCode.LOG_IN)
             return
         with suppress(TimeoutError):
-            await asyncio.wait_for(self.hub.follower.ready.wait(), _GREETING_S)
+            async with asyncio.timeout(_GREETING_S):
+                await self.hub.follower.ready.wait()
         self._begin(viewer)
 
     def _begin(self, viewer: queries.Viewer) -> None:

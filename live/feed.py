@@ -196,5 +196,5 @@ def _is_new(row: events.Row) -> bool:
 
 def list_key(viewer: queries.Viewer, filter: topics.Filter, limit: int | None) -> FeedKey:
     """Name the feed of a list; the limit is held within LIVE_MAX_PAGE_ROWS."""
-    limit = min(max(limit or conf.live.PAGE_ROWS, 1), conf.live.MAX_PAGE_ROWS)
+    limit = min(max(conf.live.PAGE_ROWS if limit is None else limit, 1), conf.live.MAX_PAGE_ROWS)
     return FeedKey(viewer=viewer, filter=filter, limit=limit)

@@ -109,7 +109,9 @@ class Follower:
                 await asyncio.sleep(_RETRY_S)
                 continue
             try:
-                await asyncio.wait_for(self._look_now.wait(), pause_s)
+                # Python 3.11's `wait_for` loses a cancellation that meets the event.
+                async with asyncio.timeout(pause_s):
+                    await self._look_now.wait()
             except TimeoutError:
                 continue
             finally:

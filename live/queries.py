@@ -130,7 +130,7 @@ def attempt_after(known: AttemptRow | None, row: events.Row, run: events.Row) ->
     """
     if row.attempt == run.attempt:
         row = run
-    elif known is not None and (known.state in events.FINAL or _STANDING[known.state] > _STANDING[row.state]):
+    elif known is not None and (known.state in events.FINAL or _standing(known.state) > _standing(row.state)):
         return known
     return AttemptRow(row.attempt, row.state, row.worker, row.started_at, row.finished_at, row.error)
 
@@ -140,6 +140,10 @@ _STANDING = dict.fromkeys(events.STATES, 0) | {
     events.State.RETRYING: 2,
     **dict.fromkeys(events.FINAL, 3),
 }
+
+
+def _standing(state: str) -> int:
+    return _STANDING.get(state, -1)  # a newer worker may know more states than this process
 
 
 def to_attempt_row(attempt: Attempt) -> AttemptRow:

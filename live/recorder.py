@@ -32,6 +32,8 @@ _BATCH_ROWS = 2_000
 _GATHER_S = 0.2
 #: Seconds between two writes while there is more to write.
 _BREATH_S = 0.02
+#: Milliseconds an idle recorder waits at Redis for the next entry; at most half of what a command may take.
+_BLOCK_MS = 500
 #: Seconds until another try, while Redis or the database is away.
 _RETRY_S = 1.0
 #: Seconds the end of the process waits for the lease to be given back.
@@ -63,7 +65,7 @@ class Recorder:
                     self.position = None
                     stop.wait(conf.live.LEASE_S / 3)
                     continue
-                if self.step(block_ms=500):
+                if self.step(block_ms=max(1, min(_BLOCK_MS, int(conf.live.REDIS_TIMEOUT_S * 500)))):
                     stop.wait(_GATHER_S if self.caught_up else _BREATH_S)
                 if self.caught_up:
                     self._sweeper.sweep_if_due()
@@ -144,10 +146,11 @@ def _decode(entries: Iterable[stream.Entry]) -> tuple[list[events.Row], int]:
 
 
 def _is_storable(row: events.Row) -> bool:
-    """Whether the run has an id that the database can hold; cut, it would be another run's."""
-    if topics.is_askable(row.id):
+    """Whether the row has an id that the database can hold (cut, it would be another run's) and a state of ours."""
+    if topics.is_askable(row.id) and row.state in events.STATES:
         return True
-    logger.error("A run's id is refused.", extra={"action": "record_refused", "run_id": row.id[:100]})
+    what = "id" if row.state in events.STATES else "state"
+    logger.error("A row is refused for its %s.", what, extra={"action": "record_refused", "run_id": row.id[:100]})
     return False
 
 

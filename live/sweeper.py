@@ -1,4 +1,4 @@
-"""What nobody says: runs whose worker is gone become `lost`, and old runs leave the database."""
+"""What nobody says: runs whose worker is gone become `lost` or wait again, and old runs leave the database."""
 
 from __future__ import annotations
 
@@ -47,16 +47,16 @@ class Sweeper:
             self._pruned_at = now
 
     def sweep_lost(self) -> int:
-        """Announce as lost the runs whose worker is gone or has begun another life; return how many."""
+        """Announce what became of the runs whose worker is gone or has begun another life; return how many."""
         beats = self._log.heartbeats()
         held = Run.objects.filter(state__in=[events.State.RECEIVED, events.State.RUNNING]).exclude(worker="")
         lost: list[events.Row] = []
         for worker in held.order_by().values_list("worker", flat=True).distinct():
             orphans = _orphans(held.filter(worker=worker), beats.get(worker))[: _MAX_LOST - len(lost)]
-            lost += [_as_lost(queries.to_row(run)) for run in orphans]
+            lost += [_orphaned(queries.to_row(run)) for run in orphans]
         for row in lost:
             publish.publisher().put(row)
-            logger.warning("A run's worker is gone.", extra={"action": "run_lost", "run_id": row.id})
+            logger.warning("A run's worker is gone.", extra={"action": "run_orphaned", "run_id": row.id})
         return len(lost)
 
     def prune(self) -> int:
@@ -77,8 +77,15 @@ def _orphans(held: QuerySet[Run], beat: stream.Heartbeat | None) -> QuerySet[Run
     return held.alias(taken_at=Coalesce("started_at", "received_at")).filter(taken_at__lt=current.to_time(beat.boot))
 
 
-def _as_lost(row: events.Row) -> events.Row:
-    """Return the row as lost by what the database knows: whatever the log still has of it that is newer wins."""
+def _orphaned(row: events.Row) -> events.Row:
+    """Return the row as its worker left it, by what the database knows: what the log still has that is newer wins.
+
+    One that had begun is lost. One that had not waits again: its message goes to another worker, at once when this one
+    stopped in order, after the visibility timeout when it was killed.
+    """
+    if row.state == events.State.RECEIVED:
+        version = events.Version(row.attempt, events.Phase.BEFORE, row.version.moment + 1)
+        return replace(row, state=events.State.QUEUED, worker="", received_at=None, version=version)
     version = events.Version(row.attempt, events.Phase.SINCE, row.version.moment + 1)
     error = events.Error("WorkerGone", f"{row.worker} gave no sign of life")
     return replace(row, state=events.State.LOST, error=error, version=version)

@@ -89,7 +89,7 @@ def _pytest(arguments: list[str], env: dict[str, str]) -> bool:
 def _node(required: bool) -> bool:
     files = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "tests" / "js").glob("**/*.test.js"))
     if not shutil.which("node"):
-        print("Skipped: tests/js: there is no Node.js (18 or newer).")
+        print("Skipped: tests/js: there is no Node.js (20.4 or newer).")
         return required
     print(f"\nnode --test tests/js/ ({len(files)} files)", flush=True)
     return not files or subprocess.run(["node", "--test", *files], cwd=ROOT, check=False).returncode != 0

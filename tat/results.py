@@ -14,8 +14,8 @@ class ReconnectingDatabaseBackend(DatabaseBackend):
 
     def exception_safe_to_retry(self, exc: Exception) -> bool:
         """Say yes to a lost connection, after closing it; Celery then stores again, with growing waits."""
-        if not isinstance(exc, OperationalError | InterfaceError):
-            return False
+        if not isinstance(exc, OperationalError | InterfaceError) or connection.in_atomic_block:
+            return False  # inside the task's own transaction all is lost with the connection anyway
         connection.close()
         close_old_connections()
         return True

@@ -1,5 +1,6 @@
 """Django's settings, from the environment; docs/settings.md lists the variables."""
 
+import os
 from pathlib import Path
 
 import environ
@@ -17,7 +18,8 @@ VAR_DIR.mkdir(parents=True, exist_ok=True)
 environ.Env.read_env(VAR_DIR / "run.env")
 
 DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = env.str("SECRET_KEY", default="")
+# Not by `env`, which takes a key that begins with "$" for the name of another variable.
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
 if not SECRET_KEY and DEBUG:
     SECRET_KEY = "insecure-and-for-debug-only-insecure-and-for-debug-only"
 if not SECRET_KEY:
@@ -136,6 +138,7 @@ CHANNEL_LAYERS = {
 }
 
 CELERY_BROKER_URL = REDIS_URL
+CELERY_BROKER_TRANSPORT = "tat.broker:Transport"  # a worker that holds messages survives that Redis dies
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
     "global_keyprefix": "tat:broker:",

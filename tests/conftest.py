@@ -43,6 +43,7 @@ def pytest_configure(config: pytest.Config) -> None:
         TAT_VAR_DIR=_directory.name,
         REDIS_URL=_redis.url,
         DEBUG="1",
+        LIVE_EMBED_RECORDER="0",
         SECRET_KEY="for-the-tests-only-" + "x" * 40,
         DJANGO_ALLOW_ASYNC_UNSAFE="",
     )

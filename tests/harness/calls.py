@@ -97,6 +97,27 @@ def take_rights(username: str) -> None:
     get_user_model().objects.get(username=username).user_permissions.clear()
 
 
+def give_rights(username: str) -> None:
+    """Let a user see the runs of everybody."""
+    user = get_user_model().objects.get(username=username)
+    user.user_permissions.add(Permission.objects.get(codename="view_all_runs"))
+
+
+def change_user(username: str, password: str = "", **fields: Any) -> None:
+    """Change a user the way the admin does, by its save()."""
+    user = get_user_model().objects.get(username=username)
+    if password:
+        user.set_password(password)
+    for field, value in fields.items():
+        setattr(user, field, value)
+    user.save()
+
+
+def delete_user(username: str) -> None:
+    """Delete a user."""
+    get_user_model().objects.get(username=username).delete()
+
+
 def log_in(username: str) -> str:
     """Return the key of a new session of the user."""
     client = Client()

@@ -56,6 +56,24 @@ def test_tasks_do_not_notice_and_the_page_is_exact_when_redis_is_back(
     expect(page.locator("live-connection")).to_have_attribute("data-state", "live")
 
 
+@pytest.mark.parametrize("number", range(3))
+def test_a_worker_that_holds_a_message_and_waits_for_more_survives(
+    number: int, stack: Stack, socket: LiveSocket
+) -> None:
+    socket.subscribe()
+    held = stack.send("journey.wait_late", f"held-{number}")
+    stack.gates.wait_for_arrival(f"held-{number}")
+
+    stack.kill_redis()
+    stack.restart_redis()
+    stack.gates.open(f"held-{number}")
+
+    socket.wait_for_state(held, "succeeded", seconds=EXACT_S)
+    after = stack.send("journey.add", 1, 1)
+    socket.wait_for_state(after, "succeeded", seconds=60)
+    assert stack.processes["worker"].alive
+
+
 def test_a_socket_is_exact_after_each_of_several_deaths(stack: Stack, socket: LiveSocket) -> None:
     socket.subscribe(limit=200)
     sent: list[str] = []

@@ -24,17 +24,22 @@ def test_a_killed_workers_run_is_lost_and_a_redelivered_one_then_succeeds(stack:
     stack.gates.wait_for_arrival("killed")
     stack.gates.wait_for_arrival("late")
     socket.wait_for_state(late, "running")
+    ahead = stack.send("journey.add", 1, 1)
+    stack.wait_for_state(ahead, "received")
 
     stack.kill("worker")
 
     assert socket.wait_for_state(taken, "lost", seconds=LOST_S)["error"]["type"] == "WorkerGone"
     socket.wait_for_state(late, "lost", seconds=LOST_S)
     assert stack.wait_for_state(taken, "lost")
+    # The worker had taken this one ahead and not begun it, so its message will go to another.
+    assert stack.wait_for_state(ahead, "queued")
 
     stack.gates.open("late")
     stack.start("worker")
 
     assert socket.wait_for_state(late, "succeeded", seconds=60)["attempt"] == 1
+    assert socket.wait_for_state(ahead, "succeeded", seconds=60)["result"] == "2"
     assert socket.seen[late][-3:] == ["lost", "running", "succeeded"]
     # What was acknowledged before it ran is gone for good, and stays visibly so.
     assert stack.ask("run", taken)["state"] == "lost"

@@ -1,13 +1,16 @@
-"""What the tests of `live` stand on: a Redis of a test's own."""
+"""What the tests of `live` stand on: a Redis and a publisher of a test's own, and workers for the session."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness.databases import Databases
+from tests.harness.stack import Stack, environment
 from tests.live.servers import OwnRedis
 
 
@@ -21,3 +24,77 @@ def own_redis(tmp_path: Path, settings: Any) -> Iterator[OwnRedis]:
     settings.LIVE_REDIS_TIMEOUT_S = 0.5
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A worker with a pool of processes, which takes the queue `unit`."""
+    from tests.live.workers import start_worker
+
+    started = start_worker(redis_url, tmp_path_factory.mktemp("worker"), "prefork", "unit")
+    yield started
+    started.stop()
+
+
+@pytest.fixture(scope="session")
+def thread_worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A worker with a pool of threads, which takes the queue `unit-threads`."""
+    from tests.live.workers import start_worker
+
+    started = start_worker(redis_url, tmp_path_factory.mktemp("thread-worker"), "threads", "unit-threads")
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def publisher() -> Iterator[Any]:
+    """A publisher whose thread ends with this test."""
+    from tests.live.publishers import OwnPublisher
+
+    publisher = OwnPublisher()
+    yield publisher
+    publisher.close()
+
+
+@pytest.fixture
+def announce(redis: Any) -> Iterator[Any]:
+    """Say rows to this process's Redis, whose log is empty when the test begins."""
+    from tests.live.readers import Announcer
+
+    with Announcer() as announcer:
+        yield announcer
+
+
+@pytest.fixture
+async def hub(announce: Any, transactional_db: None, settings: Any) -> AsyncIterator[Any]:
+    """A hub that follows the log, without a recorder beside it."""
+    from live.hub import Hub
+
+    settings.LIVE_EMBED_RECORDER = False
+    hub = Hub()
+    hub.start()
+    await asyncio.wait_for(hub.follower.ready.wait(), 5)
+    yield hub
+    await hub.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """Fresh databases, migrated once."""
+    found = Databases(tmp_path_factory.mktemp("databases"), environment())
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def make_stack(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stack]]:
+    """Make stacks: `make_stack("web", LIVE_BEAT_S=1)`. They end with the module."""
+    made: list[Stack] = []
+
+    def make(*names: str, **settings: Any) -> Stack:
+        made.append(Stack(tmp_path_factory.mktemp("stack"), databases.fresh(), **settings))
+        return made[-1].start(*names)
+
+    yield make
+    for stack in made:
+        stack.close()

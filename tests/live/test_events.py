@@ -110,9 +110,9 @@ def test_an_earlier_attempt_leaves_no_progress_to_a_later_one() -> None:
     assert events.merge(first, second).progress is None
 
 
-def test_progress_that_comes_late_does_not_go_back() -> None:
-    newest = make_row(progress=events.Progress(8, 10, at=8))
-    late = make_row(progress=events.Progress(3, 10, at=3))
+def test_progress_that_was_said_earlier_does_not_come_back() -> None:
+    newest = make_row(progress=events.Progress(3, 10, at=8))
+    late = make_row(progress=events.Progress(8, 10, at=3))
 
     assert events.merge(newest, late).progress == newest.progress
 

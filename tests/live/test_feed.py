@@ -104,12 +104,10 @@ class Story:
         self.world.begin_life(kept=number % (self.world.log.seq + 1))
 
 
-@pytest.mark.parametrize("key", KEYS, ids=str)
-@pytest.mark.parametrize("tail_rows", [6, 1_000])
-@given(st.lists(happenings, max_size=60))
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from(KEYS), st.sampled_from([6, 1_000]), st.lists(happenings, min_size=40, max_size=80))
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_page_is_true_at_every_flush_and_equals_the_database_in_the_end(
-    settings: Any, tail_rows: int, key: FeedKey, happening: list[tuple[str, int]]
+    settings: Any, key: FeedKey, tail_rows: int, happening: list[tuple[str, int]]
 ) -> None:
     settings.LIVE_TAIL_ROWS = tail_rows
     story = Story(key)

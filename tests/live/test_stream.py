@@ -231,7 +231,8 @@ def test_a_writer_whose_look_at_another_life_failed_is_told_later(
         raise ResponseError("OOM command not allowed")
 
     log.append(EMPTY)
-    redis.flushall()
+    log.redis.connection_pool.disconnect()
+    redis.hset(stream.key("epoch"), "life", "one that is over")
     with monkeypatch.context() as patched, pytest.raises(ResponseError):
         patched.setattr(log if broken == "_begin" else log.redis, broken, refuse)
         log.append(EMPTY)

@@ -158,7 +158,7 @@ def test_what_was_left_out_is_shown_as_left_out() -> None:
 def test_a_text_is_cut_to_what_the_settings_say(settings: Any) -> None:
     settings.LIVE_TEXT_CHARS = 10
 
-    assert texts.value(["abc", "def"]) == '["abc","d…'
+    assert texts.value("abcdefghijkl") == '"abcdefgh…'
 
 
 @pytest.mark.parametrize("name", ["password", "new_PASSWORD", "api_key", "authToken", "card_number", "iban"])

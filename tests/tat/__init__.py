@@ -1,0 +1,1 @@
+"""Tests of `tat`: what wires the parts together."""

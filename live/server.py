@@ -45,6 +45,9 @@ class BoundedServer(Server):
         if message["type"] != "websocket.send":
             await super().handle_reply(protocol, message)
             return
+        if protocol.state != protocol.STATE_OPEN:
+            # It is being closed, by either end, and autobahn would raise.
+            return
         # autobahn would hold what is sent to the limit of what may be received.
         limit, protocol.maxMessagePayloadSize = protocol.maxMessagePayloadSize, 0
         try:

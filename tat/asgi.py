@@ -1,9 +1,11 @@
 """The ASGI application: Django for HTTP, `live` for WebSockets."""
 
 import os
+from typing import Any
 
 from channels.routing import ProtocolTypeRouter, URLRouter
 from django.core.asgi import get_asgi_application
+from django.urls import re_path
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tat.settings")
 
@@ -11,4 +13,11 @@ http = get_asgi_application()
 
 from live.routing import websocket_urlpatterns  # noqa: E402  the apps must be loaded first
 
-application = ProtocolTypeRouter({"http": http, "websocket": URLRouter(websocket_urlpatterns)})
+
+async def refuse(scope: Any, receive: Any, send: Any) -> None:
+    """Refuse a socket at any other address, where the router would raise and let a stranger fill the log."""
+    await send({"type": "websocket.close"})
+
+
+websockets = URLRouter([*websocket_urlpatterns, re_path("", refuse)])
+application = ProtocolTypeRouter({"http": http, "websocket": websockets})

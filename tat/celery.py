@@ -3,8 +3,12 @@
 import os
 
 from celery import Celery
+from kombu.transport import TRANSPORT_ALIASES
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tat.settings")
+
+# Workers survive that Redis dies while they hold messages.
+TRANSPORT_ALIASES["redis"] = "tat.broker:Transport"
 
 app = Celery("tat")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -98,3 +98,25 @@ def make_stack(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -
     yield make
     for stack in made:
         stack.close()
+
+
+@pytest.fixture
+def make_recorder(redis: Any) -> Iterator[Callable[[], Any]]:
+    """Make recorders that have seen nothing yet, on this process's Redis."""
+    from live.recorder import Recorder
+
+    made: list[Recorder] = []
+
+    def make() -> Recorder:
+        made.append(Recorder())
+        return made[-1]
+
+    yield make
+    for recorder in made:
+        recorder.log.close()
+
+
+@pytest.fixture
+def recorder(make_recorder: Callable[[], Any]) -> Any:
+    """A recorder that has seen nothing yet."""
+    return make_recorder()

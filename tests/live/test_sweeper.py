@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -32,14 +33,6 @@ def log(redis: Any) -> Iterator[stream.Log]:
     log.look_for_life()
     yield log
     log.close()
-
-
-@pytest.fixture
-def recorder(redis: Any) -> Iterator[Recorder]:
-    """A recorder that has seen nothing yet."""
-    recorder = Recorder()
-    yield recorder
-    recorder.log.close()
 
 
 def beat_long_ago(log: stream.Log, worker: str, seconds: int) -> None:
@@ -189,7 +182,7 @@ def test_between_two_looks_is_some_time(log: stream.Log, settings: Any, monkeypa
 
     until(lambda: watch.sweep_if_due() or len(looks) == 3, "three looks")
 
-    assert all(later - earlier >= 0.2 for earlier, later in zip(looks, looks[1:], strict=False))
+    assert all(later - earlier >= 0.2 for earlier, later in pairwise(looks))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -19,5 +19,5 @@ async def refuse(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "websocket.close"})
 
 
-websockets = URLRouter([*websocket_urlpatterns, re_path("", refuse)])
+websockets = URLRouter([*websocket_urlpatterns, re_path("", refuse)])  # type: ignore[arg-type]  # no view, ASGI
 application = ProtocolTypeRouter({"http": http, "websocket": websockets})

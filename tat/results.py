@@ -1,6 +1,6 @@
 """The result backend: django-celery-results, made to survive a restart of its database."""
 
-from django.db import close_old_connections, connection
+from django.db import connection
 from django.db.utils import InterfaceError, OperationalError
 from django_celery_results.backends import DatabaseBackend
 
@@ -17,5 +17,4 @@ class ReconnectingDatabaseBackend(DatabaseBackend):
         if not isinstance(exc, OperationalError | InterfaceError) or connection.in_atomic_block:
             return False  # inside the task's own transaction all is lost with the connection anyway
         connection.close()
-        close_old_connections()
         return True

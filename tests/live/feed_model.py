@@ -233,5 +233,3 @@ def key_for(limit: int, sees_all: bool = True, **filter: Any) -> FeedKey:
     """Name a list of the clerk's."""
     viewer = queries.Viewer(username="clerk", sees_all=sees_all)
     return FeedKey(viewer=viewer, filter=topics.Filter(**filter), limit=limit)
-
-

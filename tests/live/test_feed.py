@@ -248,7 +248,7 @@ def test_the_run_of_another_looks_like_one_that_is_not_there(busy: World) -> Non
 
 
 @pytest.mark.parametrize(
-    ("asked", "limit"), [(None, 50), (0, 50), (1, 1), (-5, 1), (200, 200), (201, 200), (10**30, 200)]
+    ("asked", "limit"), [(None, 50), (0, 1), (1, 1), (-5, 1), (200, 200), (201, 200), (10**30, 200)]
 )
 def test_a_limit_is_held_within_what_is_allowed(asked: int | None, limit: int) -> None:
     key = list_key(queries.Viewer("clerk", sees_all=False), topics.Filter(), asked)

@@ -125,9 +125,7 @@ async def test_a_hole_in_the_news_is_filled_from_the_log(listening: Followed, an
     assert changed(listening) == ["one", "two", "three"]
 
 
-async def test_when_no_news_comes_at_all_the_head_tells(
-    announce: Announcer, followed: Followed, settings: Any
-) -> None:
+async def test_when_no_news_comes_at_all_the_head_tells(announce: Announcer, followed: Followed, settings: Any) -> None:
     settings.LIVE_HEAD_CHECK_S = 0.1
     followed.start()
     await followed.until_listening()
@@ -138,9 +136,7 @@ async def test_when_no_news_comes_at_all_the_head_tells(
     await eventually(lambda: followed.follower.tail.seq == 5, "the tail to equal the log", 1)
 
 
-async def test_any_loss_repetition_and_order_of_news_ends_in_the_log(
-    listening: Followed, announce: Announcer
-) -> None:
+async def test_any_loss_repetition_and_order_of_news_ends_in_the_log(listening: Followed, announce: Announcer) -> None:
     rows = [make_row(f"run-{number % 7}", moment=number) for number in range(1, 60)]
     order = [(number * 37) % 59 + 1 for number in range(59) if number % 3] * 2
 

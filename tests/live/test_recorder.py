@@ -96,9 +96,7 @@ def test_the_end_of_an_earlier_try_lands_though_the_next_one_runs(keeper: Record
     assert stored()["one"].attempt == 2
 
 
-def test_whatever_statement_fails_all_of_a_batch_lands_or_nothing(
-    keeper: Recorder, announce: Announcer
-) -> None:
+def test_whatever_statement_fails_all_of_a_batch_lands_or_nothing(keeper: Recorder, announce: Announcer) -> None:
     batches = [[make_row(f"run-{n}", "running"), make_row("all", "running", moment=n)] for n in range(1, 30)]
     failed = 0
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 import uuid
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
+from unittest import mock
 
 import pytest
 from celery import chain, current_app, group
@@ -42,6 +46,15 @@ def publish(run_id: str, task: str, args: list[Any], **header: Any) -> None:
             serializer="json",
             **message.properties,
         )
+
+
+@pytest.fixture
+def tokyo() -> Iterator[None]:
+    """A machine whose own time is not UTC."""
+    with mock.patch.dict(os.environ, TZ="Asia/Tokyo"):
+        time.tzset()
+        yield
+    time.tzset()
 
 
 def end_of(run_id: str) -> events.Row:
@@ -251,7 +264,7 @@ def test_a_run_with_a_countdown_says_when(worker: Process) -> None:
     ],
     ids=str,
 )
-def test_a_time_is_read_as_utc_or_not_at_all(eta: Any, read: datetime | None) -> None:
+def test_a_time_is_read_as_utc_or_not_at_all(tokyo: None, eta: Any, read: datetime | None) -> None:
     found = tracking._when(eta)
 
     assert found == read

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -69,13 +68,15 @@ def announce(redis: Any) -> Iterator[Any]:
 async def hub(announce: Any, transactional_db: None, settings: Any) -> AsyncIterator[Any]:
     """A hub that follows the log, without a recorder beside it."""
     from live.hub import Hub
+    from tests.live.readers import leave_layer, until_listening
 
     settings.LIVE_EMBED_RECORDER = False
     hub = Hub()
     hub.start()
-    await asyncio.wait_for(hub.follower.ready.wait(), 5)
+    await until_listening(hub.follower)
     yield hub
     await hub.stop()
+    await leave_layer()
 
 
 @pytest.fixture(scope="session")

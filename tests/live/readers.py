@@ -13,6 +13,7 @@ from django.db import connection
 from django.test import override_settings
 
 from live import events, publish, stream
+from live.follower import Follower
 from tests.harness.stack import Stack
 
 T = TypeVar("T")
@@ -48,9 +49,7 @@ class Announcer:
     async def news(self, seq: int, *rows: events.Row, **fields: Any) -> None:
         """Tell the news of an entry, whether it is in the log or not."""
         message = {"type": publish.NEWS, "epoch": self.log.epoch, "seq": seq, "rows": events.encode_rows(rows)}
-        layer = get_channel_layer()
-        assert layer is not None
-        await layer.group_send(publish.GROUP, {**message, **fields})
+        await layer().group_send(publish.GROUP, {**message, **fields})
 
 
 @contextmanager
@@ -58,6 +57,25 @@ def log_of(stack: Stack) -> Iterator[Announcer]:
     """Say rows to the Redis of a stack."""
     with override_settings(LIVE_REDIS_URL=stack.redis.url), Announcer() as announcer:
         yield announcer
+
+
+def layer() -> Any:
+    """Return the channel layer of the running loop."""
+    found = get_channel_layer()
+    assert found is not None
+    return found
+
+
+async def until_listening(follower: Follower) -> None:
+    """Return once the follower hears the news."""
+    await eventually(follower.ready.is_set, "the first look")
+    await eventually(lambda: layer().groups, "the subscription")
+    await layer().send("nobody", {"type": "nothing"})  # it returns once the subscription is made
+
+
+async def leave_layer() -> None:
+    """Close the channel layer's connections of this loop."""
+    await layer().flush()
 
 
 async def in_thread(work: Callable[..., T], *args: Any) -> T:

@@ -8,12 +8,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from channels.layers import get_channel_layer
 
 from live import events, publish, stream
 from live.follower import Follower
 from live.tail import Change
-from tests.live.readers import Announcer, eventually
+from tests.live.readers import Announcer, eventually, layer, leave_layer, until_listening
 from tests.live.rows import make_row
 from tests.live.servers import OwnRedis
 
@@ -41,13 +40,7 @@ class Followed:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.follower.log.close()
-        await _layer().flush()
-
-    async def until_listening(self) -> None:
-        """Return once news arrives."""
-        await eventually(lambda: self.follower.ready.is_set(), "the first look")
-        await eventually(lambda: _layer().groups, "the subscription")
-        await _layer().send("nobody", {"type": "nothing"})  # it returns once the subscription is made
+        await leave_layer()
 
     async def _recorded(self) -> tuple[str, int]:
         return self.position
@@ -72,14 +65,8 @@ async def listening(announce: Announcer, followed: Followed, settings: Any) -> F
     """A follower that hears the news, and would look at the head only when there is a reason to."""
     settings.LIVE_HEAD_CHECK_S = 60.0
     followed.start()
-    await followed.until_listening()
+    await until_listening(followed.follower)
     return followed
-
-
-def _layer() -> Any:
-    layer = get_channel_layer()
-    assert layer is not None
-    return layer
 
 
 def changed(followed: Followed) -> list[str]:
@@ -128,7 +115,7 @@ async def test_a_hole_in_the_news_is_filled_from_the_log(listening: Followed, an
 async def test_when_no_news_comes_at_all_the_head_tells(announce: Announcer, followed: Followed, settings: Any) -> None:
     settings.LIVE_HEAD_CHECK_S = 0.1
     followed.start()
-    await followed.until_listening()
+    await until_listening(followed.follower)
 
     for number in range(5):
         announce(make_row(f"run-{number}"))
@@ -219,7 +206,7 @@ async def test_it_begins_before_what_is_recorded_so_that_pages_can_come_back(
     followed.position = (announce.log.epoch, 8)
 
     followed.start()
-    await followed.until_listening()
+    await until_listening(followed.follower)
 
     assert followed.follower.tail.changed_since(announce.log.epoch, 0) == {f"run-{number}" for number in range(10)}
 
@@ -300,12 +287,12 @@ async def test_it_subscribes_once_however_often_redis_was_away_at_the_start(
     own_redis.kill()
     followed.start()
     await eventually(lambda: followed.follower._watchful_until > 0, "a first failure")
-    assert _layer().channels == {}
+    assert layer().channels == {}
 
     await asyncio.to_thread(own_redis.restart)
 
-    await followed.until_listening()
-    assert len(_layer().channels) == 1
+    await until_listening(followed.follower)
+    assert len(layer().channels) == 1
 
 
 async def test_a_listener_that_failed_takes_its_place_in_the_group_with_it(
@@ -313,11 +300,11 @@ async def test_a_listener_that_failed_takes_its_place_in_the_group_with_it(
 ) -> None:
     followed.follower.ready.set()
     listener = asyncio.create_task(followed.follower.listen())
-    await eventually(lambda: _layer().groups, "the subscription")
+    await eventually(lambda: layer().groups, "the subscription")
     followed.follower.tail.begin(announce.log.epoch, 0)
 
-    await _layer().group_send(publish.GROUP, {"type": publish.NEWS, "epoch": announce.log.epoch, "seq": None})
+    await layer().group_send(publish.GROUP, {"type": publish.NEWS, "epoch": announce.log.epoch, "seq": None})
 
     with pytest.raises(TypeError):
         await asyncio.wait_for(listener, 5)
-    assert not _layer().groups
+    assert not layer().groups

@@ -16,7 +16,15 @@ from live.hub import Hub, for_loop
 from live.outbox import Outbox, opened
 from live.recorder import Recorder
 from tests.live.feed_model import Client
-from tests.live.readers import Announcer, eventually, give_table_back, in_thread, take_table_away
+from tests.live.readers import (
+    Announcer,
+    eventually,
+    give_table_back,
+    in_thread,
+    leave_layer,
+    take_table_away,
+    until_listening,
+)
 from tests.live.rows import make_row
 
 OPERATOR = queries.Viewer(username="operator", sees_all=True)
@@ -401,7 +409,8 @@ async def test_a_loop_has_one_hub(announce: Announcer, transactional_db: None, s
     settings.LIVE_EMBED_RECORDER = False
 
     one = for_loop()
-    await asyncio.wait_for(one.follower.ready.wait(), 5)
+    await until_listening(one.follower)
 
     assert for_loop() is one
     await one.stop()
+    await leave_layer()

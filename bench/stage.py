@@ -37,7 +37,7 @@ class Stage:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None):
-        for process in self.processes:
+        for process in list(self.processes):
             self.end(process)
         self.redis.stop()
         shutil.rmtree(self.dir, ignore_errors=True)

@@ -15,8 +15,9 @@ class LiveConfig(AppConfig):
         """Called once per process, when all apps are loaded."""
         from django.core.signals import request_started
 
-        from live import checks, progress, recorder, tracking
+        from live import checks, progress, publish, recorder, tracking
 
+        publish.prepare()
         tracking.connect()
         progress.connect()
         checks.connect()

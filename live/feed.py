@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import msgspec
@@ -75,11 +75,17 @@ class Feed:
         """The log began another life: read again, then send every socket the whole."""
         self.doubtful = self.restarting = True
 
-    def load(self, reading: queries.Reading, ahead: Iterable[events.Row], asked: set[str]) -> None:
+    def load(
+        self,
+        reading: queries.Reading,
+        ahead: Iterable[events.Row],
+        asked: set[str],
+        is_new: Callable[[events.Row], bool],
+    ) -> None:
         """Take what the database has, brought up to date with the rows that the log is ahead with.
 
-        `asked` are the runs whose stored rows were asked for; of one that came up since, nobody knows yet whether the
-        database had counted it.
+        `asked` are the runs whose stored rows were asked for; of one that came up since, and is not new, nobody knows
+        yet whether the database had counted it.
         """
         held = reading.rows[: self.key.window]
         self._rows = {row.id: row for row in held}
@@ -90,7 +96,7 @@ class Feed:
         stored = {**reading.stored, **self._rows}
         for row in ahead:
             before = stored.get(row.id)
-            stored[row.id] = self._apply(before, row, before is not None or row.id in asked or _is_new(row))
+            stored[row.id] = self._apply(before, row, before is not None or row.id in asked or is_new(row))
         self.loaded = True
 
     def begin_epoch(self, epoch: str) -> None:
@@ -98,11 +104,11 @@ class Feed:
         if epoch != self.epoch:
             self.epoch, self.seq = epoch, 0
 
-    def apply(self, before: events.Row | None, row: events.Row) -> None:
-        """Take a try's new row; `before` is the run as the hub knew it, None when it did not."""
+    def apply(self, before: events.Row | None, row: events.Row, is_new: bool) -> None:
+        """Take a try's new row; `before` is the run as the hub knew it, None when it did not, perhaps as it is new."""
         if self.loaded:
             before = self._rows.get(row.id, before)
-            self._apply(before, row, before is not None or _is_new(row))
+            self._apply(before, row, before is not None or is_new)
 
     def _apply(self, before: events.Row | None, row: events.Row, is_known: bool) -> events.Row:
         was_in = before is not None and self.key.in_scope(before)
@@ -187,11 +193,6 @@ class Feed:
         if self.key.run_id:
             fields["attempts"] = [self._sent_attempts[number] for number in sorted(self._sent_attempts)]
         return events.encode(fields).decode()[1:]
-
-
-def _is_new(row: events.Row) -> bool:
-    """Whether this is the first that can be heard of a run."""
-    return bool(row.state == events.State.QUEUED and row.attempt == 1)
 
 
 def list_key(viewer: queries.Viewer, filter: topics.Filter, limit: int | None) -> FeedKey:

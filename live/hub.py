@@ -21,7 +21,7 @@ from live.feed import Feed, FeedKey
 from live.follower import Follower
 from live.outbox import Outbox
 from live.pace import Pace
-from live.tail import Change, Try
+from live.tail import Change, Try, merge_tries
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -161,9 +161,9 @@ class Hub:
             reading, ahead, asked = await self._read_up_to_now(feed.key)
         finally:
             feed.loading = None
-        for row in (*reading.rows, *reading.stored.values()):
+        for row in (*reading.rows, *reading.stored.values(), *ahead):
             self.follower.tail.learn(row)
-        feed.load(reading, ahead, asked)
+        feed.load(reading, ahead, asked, self.follower.tail.is_new)
         feed.begin_epoch(self.epoch_for(feed.key.viewer))
         feed.flush(self.seq)
         if feed.doubtful:
@@ -190,9 +190,9 @@ class Hub:
         return await self.in_pool(queries.position)
 
     def _apply(self, changes: list[Change]) -> None:
-        for before, row in changes:
+        for change in changes:
             for feed in self.feeds.values():
-                feed.apply(before, row)
+                feed.apply(*change)
         self._plan_flush()
 
     def _begin_epoch(self) -> None:
@@ -265,7 +265,9 @@ def _unrecorded(
 ) -> list[events.Row]:
     """Leave out what came while the database was read and was recorded before it answered: that was counted there."""
     kept = newest if unrecorded is None else unrecorded
-    return [row for key, row in sorted({**ahead, **newest}.items()) if key in ahead or key in kept]
+    # The tail may have forgotten what the log still told, so one does not simply replace the other.
+    merged = merge_tries(dict(ahead), newest.values())
+    return [row for key, row in sorted(merged.items()) if key in ahead or key in kept]
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 from live import conf, events
 
@@ -89,6 +90,7 @@ class Outbox:
         self._frames = deque(frame for frame in self._frames if not is_of(frame[0]))
 
 
+@lru_cache(maxsize=16)
 def opened(kind: str, sub: str, rest: str) -> str:
-    """Return a whole frame of a subscription."""
+    """Return a whole frame of a subscription: one text for all sockets that ask alike, so that it is framed once."""
     return f'{{"type":"{kind}","sub":{events.encode(sub).decode()},{rest}'

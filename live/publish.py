@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import encodings.idna  # noqa: F401  see `prepare`
 import logging
 import os
 import threading
@@ -18,6 +19,8 @@ from collections.abc import Callable
 from typing import Any
 
 from channels.layers import get_channel_layer
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 from live import conf, events, stream
 from live.buffer import Buffer
@@ -265,6 +268,16 @@ def publisher() -> Publisher:
                 _publisher = Publisher()
             found = _publisher
     return found
+
+
+def prepare() -> None:
+    """Import now what the thread would import by itself; called once per process by the app's `ready`.
+
+    A child that is forked while a thread imports inherits a lock that nobody will ever let go, and hangs on it.
+    """
+    layers = getattr(settings, "CHANNEL_LAYERS", {})
+    with contextlib.suppress(ImportError, KeyError):
+        import_string(layers[conf.live.CHANNEL_LAYER]["BACKEND"])
 
 
 def _forget() -> None:

@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from live import conf, events
+from live import conf, current, events
 
 #: One try of a run: its id and the attempt's number.
 Try = tuple[str, int]
@@ -19,6 +19,8 @@ class Change(NamedTuple):
     before: events.Row | None
     #: The try as it is now; the run is this, merged with what it was before.
     row: events.Row
+    #: Whether this is the first that could be heard of the run.
+    is_new: bool = False
 
 
 class _Known(NamedTuple):
@@ -39,11 +41,14 @@ class Tail:
         self._entries: deque[tuple[int, list[Try]]] = deque()
         self._runs: dict[str, dict[int, _Known]] = {}
         self._rows = 0
+        #: No row made after this moment was ever forgotten: what is not known of such a run never came.
+        self._forgotten = 0
 
     def begin(self, epoch: str, seq: int) -> None:
         """Start anew, in another life of the log or behind a hole; the next entry is `seq` + 1."""
         self.epoch, self.seq, self._first_seq, self._rows = epoch, seq, seq + 1, 0
         self.life += 1
+        self._forgotten = current.moment() if seq else 0
         self._entries.clear()
         self._runs.clear()
 
@@ -57,12 +62,16 @@ class Tail:
             after = row if known is None else events.merge(known.row, row)
             if known is None or after != known.row:
                 tries[row.attempt] = _Known(seq, after)
-                changes.append(Change(before, after))
+                changes.append(Change(before, after, before is None and self.is_new(after)))
         self.seq = seq
         self._entries.append((seq, [(change.row.id, change.row.attempt) for change in changes]))
         self._rows += len(changes)
         self._bound()
         return changes
+
+    def is_new(self, row: events.Row) -> bool:
+        """Whether nothing can have been heard of the run before this row; a late `queued` of a forgotten run is not."""
+        return row.state == events.State.QUEUED and row.attempt == 1 and row.version.moment > self._forgotten
 
     def learn(self, row: events.Row) -> None:
         """Take what the database had recorded of a run before the tail heard of it."""
@@ -77,7 +86,10 @@ class Tail:
             self._rows -= len(changed)
             self._first_seq = seq + 1
             for run_id, _ in changed:
-                kept = {number: known for number, known in self._runs.pop(run_id, {}).items() if known.seq > seq}
+                tries = self._runs.pop(run_id, {})
+                kept = {number: known for number, known in tries.items() if known.seq > seq}
+                gone = [known.row.version.moment for number, known in tries.items() if number not in kept]
+                self._forgotten = max(self._forgotten, *gone, 0)
                 if kept:
                     self._runs[run_id] = kept
 

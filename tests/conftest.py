@@ -38,6 +38,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in list(os.environ):
         if name.startswith(("LIVE_", "CELERY_", "ALLOWED_HOSTS", "CSRF_")):
             del os.environ[name]
+    if not os.environ.get("DATABASE_URL", "").startswith(("postgres", "psql")):
+        os.environ.pop("DATABASE_URL", None)  # somebody's SQLite file is not ours
     os.environ.update(
         DJANGO_SETTINGS_MODULE="tat.settings",
         TAT_VAR_DIR=_directory.name,

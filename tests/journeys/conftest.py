@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Each journey has a limit of its own: a start of all processes is part of the first."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.timeout(150), append=False)
+            item.add_marker(pytest.mark.timeout(300), append=False)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def fact(page: Page, name: str):  # type: ignore[no-untyped-def]
     return page.locator(f"dl.facts [data-fact={name}]")
 
 
-@pytest.mark.timeout(200)
+@pytest.mark.timeout(300)
 def test_the_cdnow_file_is_uploaded_and_billed_before_the_clerks_eyes(
     stack: Stack, visitor: Visit, request: pytest.FixtureRequest
 ) -> None:

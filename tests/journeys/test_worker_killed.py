@@ -35,8 +35,9 @@ def test_a_killed_workers_run_is_lost_and_a_redelivered_one_then_succeeds(stack:
     # The worker had taken this one ahead and not begun it, so its message will go to another.
     assert stack.wait_for_state(ahead, "queued")
 
-    stack.gates.open("late")
     stack.start("worker")
+    socket.wait_for_state(late, "running", seconds=60)
+    stack.gates.open("late")
 
     assert socket.wait_for_state(late, "succeeded", seconds=60)["attempt"] == 1
     assert socket.wait_for_state(ahead, "succeeded", seconds=60)["result"] == "2"

@@ -76,10 +76,10 @@ class Start:
         return next(child for child in parents if words in " ".join(child.cmdline()))
 
     def password(self) -> str:
-        """Return the admin's password, as the banner says it."""
-        found = re.search(r"password (\S+) \(kept in", self.text)
+        """Return the admin's password: the banner says it, or where an earlier start has kept it."""
+        found = re.search(r"password (?:(\S+) \(kept in|in) (\S+?)\)?\n", self.text)
         assert found, self.text
-        return found[1]
+        return found[1] or (self.directory / found[2]).read_text().strip()
 
     def leftovers(self, seconds: float = STOP_S) -> list[psutil.Process]:
         """Return the processes that it made and that still run after a while."""

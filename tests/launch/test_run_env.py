@@ -16,7 +16,7 @@ from tests.launch.starts import clean_env
 
 
 def test_it_passes_on_all_that_the_settings_read() -> None:
-    read = set(re.findall(r'env\.\w+\(\s*"(\w+)"', (ROOT / "tat" / "settings.py").read_text()))
+    read = set(re.findall(r'env(?:iron)?\.\w+\(\s*"(\w+)"', (ROOT / "tat" / "settings.py").read_text()))
 
     assert set(run_env.PASSED_ON) == read - {"TAT_VAR_DIR", "DATABASE_POOL"}
 

@@ -11,11 +11,8 @@ import pytest
 from django.db import Error
 
 from live import queries, topics
-from live.feed import FeedKey, list_key
+from live.feed import list_key
 from live.hub import Hub, for_loop
-from live.outbox import Outbox, opened
-from live.recorder import Recorder
-from tests.live.feed_model import Client
 from tests.live.readers import (
     Announcer,
     eventually,
@@ -26,61 +23,7 @@ from tests.live.readers import (
     until_listening,
 )
 from tests.live.rows import make_row
-
-OPERATOR = queries.Viewer(username="operator", sees_all=True)
-CLERK = queries.Viewer(username="clerk", sees_all=False)
-RUNS = list_key(OPERATOR, topics.Filter(), 50)
-
-
-class Socket:
-    """A socket's outbox, and a page that reads what is put there."""
-
-    def __init__(self, hub: Hub, key: FeedKey = RUNS) -> None:
-        self.hub, self.key = hub, key
-        self.outbox, self.page = Outbox(), Client(key.limit)
-        self.kinds: list[str] = []
-
-    async def subscribe(self, since: tuple[str, int] | None = None) -> None:
-        await self.hub.subscribe(self.key, self.outbox, "a", since)
-
-    def unsubscribe(self) -> None:
-        self.hub.unsubscribe(self.key, self.outbox, "a")
-
-    def read(self) -> dict[str, str]:
-        """Take all that waits; return the states that the page shows, in its order."""
-        while not self.outbox.empty:
-            frame, behind = self.outbox.take()
-            if behind:
-                frame = opened("snapshot", behind, self.hub.snapshot(self.key) or "")
-            self.kinds.append(json.loads(frame)["type"])
-            self.page.take(frame)
-        return {row.id: row.state for row in self.page.rows}
-
-
-class Gate:
-    """Counts a hub's questions to the database, and holds the answers back until it is opened."""
-
-    def __init__(self, hub: Hub, monkeypatch: pytest.MonkeyPatch, is_open: bool = True) -> None:
-        self.asked = 0
-        self.opened = asyncio.Event()
-        self._ask = hub.in_pool
-        if is_open:
-            self.opened.set()
-        monkeypatch.setattr(hub, "in_pool", self.in_pool)
-
-    async def in_pool(self, ask: Any) -> Any:
-        self.asked += 1
-        answer = await self._ask(ask)
-        await self.opened.wait()
-        return answer
-
-
-def record() -> None:
-    """Take all of the log into the database."""
-    recorder = Recorder()
-    while recorder.step():
-        pass
-    recorder.log.close()
+from tests.live.subscribers import CLERK, OPERATOR, RUNS, Gate, Socket, counts, record
 
 
 async def test_a_subscriber_gets_a_snapshot_and_then_each_change(hub: Hub, announce: Announcer) -> None:
@@ -132,7 +75,7 @@ async def test_rows_that_come_while_the_database_is_read_are_not_missed(
 
     assert socket.read() == {"before": "succeeded", "meanwhile": "queued"}
     assert socket.kinds == ["snapshot"]
-    assert socket.page.counts == queries_counts("succeeded", "queued")
+    assert socket.page.counts == counts("succeeded", "queued")
 
 
 async def test_a_database_that_is_ahead_of_the_news_is_not_counted_twice(
@@ -147,19 +90,14 @@ async def test_a_database_that_is_ahead_of_the_news_is_not_counted_twice(
     await announce.tell(make_row("three", "queued"))
     await eventually(lambda: "three" in socket.read(), "the news")
 
-    assert socket.page.counts == queries_counts("queued", "running", "queued")
-
-
-def queries_counts(*states: str) -> dict[str, int]:
-    from live import events
-
-    return {state: states.count(state) for state in events.STATES}
+    assert socket.page.counts == counts("queued", "running", "queued")
 
 
 async def test_two_hundred_subscribers_cost_one_reading(
     hub: Hub, announce: Announcer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await announce.tell(make_row("one", "running"))
+    await eventually(lambda: hub.seq == 1, "the news")
     gate = Gate(hub, monkeypatch)
     sockets = [Socket(hub) for _ in range(200)]
 

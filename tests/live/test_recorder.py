@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from django.db import DataError, IntegrityError, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from live import events, queries, recorder, stream
 from live.models import Attempt, LogPosition, Run
@@ -401,8 +401,3 @@ def test_a_thread_that_failed_starts_again_and_gives_its_lease_back_at_the_end(
 
     assert thread and not thread.is_alive()
     assert announce.log.redis.get(stream.key("recorder")) is None
-
-
-def test_refusals_are_not_failures() -> None:
-    assert {DataError, IntegrityError} <= set(recorder._REFUSALS)
-    assert not issubclass(OperationalError, recorder._REFUSALS)

@@ -25,7 +25,7 @@ def test_a_first_row_has_nothing_before_it(tail: Tail) -> None:
 
     changes = tail.take(1, [row])
 
-    assert changes == [Change(None, row)]
+    assert changes == [Change(None, row, is_new=True)]
     assert tail.seq == 1
 
 

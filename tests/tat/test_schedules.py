@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from celery import Celery
 from celery.schedules import crontab
+from django.db import connection
 from django_celery_beat.models import IntervalSchedule, PeriodicTask
 
 from tat.schedules import SeedingDatabaseScheduler
@@ -95,3 +96,23 @@ def test_celerys_own_entry_is_seeded_as_well() -> None:
     start_beat()
 
     assert PeriodicTask.objects.filter(name="celery.backend_cleanup").count() == 1
+
+
+def test_a_change_saved_while_beat_notes_a_run_is_not_undone() -> None:
+    entry = start_beat().schedule["every 5 seconds"]
+    entry.model.total_run_count += 1
+    is_changed = False
+
+    def change_after_the_first_statement(execute: Any, *statement: Any) -> Any:
+        nonlocal is_changed
+        answer = execute(*statement)
+        if not is_changed:
+            is_changed = True
+            PeriodicTask.objects.filter(name=entry.name).update(args="[7, 6]")
+        return answer
+
+    with connection.execute_wrapper(change_after_the_first_statement):
+        entry.save()
+
+    stored = PeriodicTask.objects.get(name=entry.name)
+    assert (stored.args, stored.total_run_count) == ("[7, 6]", 1)

@@ -88,6 +88,9 @@ class Tail:
             for run_id, _ in changed:
                 tries = self._runs.pop(run_id, {})
                 kept = {number: known for number, known in tries.items() if known.seq > seq}
+                if kept and max(tries) not in kept:
+                    # As long as an earlier try is known, so is the last one: it is what the run is.
+                    kept[max(tries)] = _Known(max(known.seq for known in kept.values()), tries[max(tries)].row)
                 gone = [known.row.version.moment for number, known in tries.items() if number not in kept]
                 self._forgotten = max(self._forgotten, *gone, 0)
                 if kept:

@@ -25,9 +25,9 @@ def own_redis(tmp_path: Path, settings: Any) -> Iterator[OwnRedis]:
     server.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A worker with a pool of processes, which takes the queue `unit`."""
+    """A worker with a pool of processes, which takes the queue `unit`. It ends with the module, as it writes the log."""
     from tests.live.workers import start_worker
 
     started = start_worker(redis_url, tmp_path_factory.mktemp("worker"), "prefork", "unit")
@@ -35,7 +35,7 @@ def worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     started.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def thread_worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A worker with a pool of threads, which takes the queue `unit-threads`."""
     from tests.live.workers import start_worker

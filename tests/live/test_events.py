@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live import events
@@ -22,7 +22,8 @@ def merged(some: list[events.Row]) -> events.Row:
     return result
 
 
-@given(st.lists(rows(), min_size=1, max_size=6), st.data())
+@settings(max_examples=60)
+@given(st.lists(rows(), min_size=1, max_size=5), st.data())
 def test_any_order_and_repetition_of_rows_merges_to_the_same_row(some: list[events.Row], data: st.DataObject) -> None:
     again = data.draw(st.lists(st.sampled_from(some), max_size=4))
     shuffled = data.draw(st.permutations(some + again))
@@ -32,7 +33,8 @@ def test_any_order_and_repetition_of_rows_merges_to_the_same_row(some: list[even
     assert there == back
 
 
-@given(st.lists(rows(), min_size=3, max_size=6), st.data())
+@settings(max_examples=60)
+@given(st.lists(rows(), min_size=3, max_size=5), st.data())
 def test_any_grouping_of_rows_merges_to_the_same_row(some: list[events.Row], data: st.DataObject) -> None:
     cut = data.draw(st.integers(1, len(some) - 1))
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from django.test import override_settings
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -110,17 +111,17 @@ class Story:
 @given(st.sampled_from(KEYS), st.sampled_from([6, 1_000]), st.lists(happenings, min_size=40, max_size=80))
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 def test_a_page_is_true_at_every_flush_and_equals_the_database_in_the_end(
-    settings: Any, key: FeedKey, tail_rows: int, happening: list[tuple[str, int]]
+    key: FeedKey, tail_rows: int, happening: list[tuple[str, int]]
 ) -> None:
-    settings.LIVE_TAIL_ROWS = tail_rows
-    story = Story(key)
+    with override_settings(LIVE_TAIL_ROWS=tail_rows):
+        story = Story(key)
 
-    for name, number in happening:
-        story.happen(name, number)
+        for name, number in happening:
+            story.happen(name, number)
 
-    story.world.settle()
-    for page in story.pages:
-        story.world.resume(page)
+        story.world.settle()
+        for page in story.pages:
+            story.world.resume(page)
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import AnonymousUser
+from django.db import connections
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.urls import path
@@ -67,6 +68,13 @@ def addresses(settings: Any) -> Iterator[None]:
     yield
 
 
+@pytest.fixture
+async def asgi() -> AsyncIterator[None]:
+    """Close the connections that views opened in the one thread of all sync code."""
+    yield
+    await sync_to_async(connections.close_all)()
+
+
 def owner_of(response: Any) -> str:
     return wait_for(response.content.decode(), "queued").owner
 
@@ -81,7 +89,7 @@ def test_a_view_under_wsgi_sends_runs_of_who_is_logged_in(client: Client, clerk:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("view", ["sync_view", "guarded_async_view", "async_view_that_hops"])
 async def test_a_view_under_asgi_sends_runs_of_who_is_logged_in(
-    async_client: AsyncClient, django_user_model: Any, view: str
+    asgi: None, async_client: AsyncClient, django_user_model: Any, view: str
 ) -> None:
     user = await sync_to_async(django_user_model.objects.create_user)("clerk")
     await async_client.aforce_login(user)
@@ -99,7 +107,7 @@ def test_a_run_of_a_stranger_has_no_owner(client: Client, view: str) -> None:
 
 @pytest.mark.django_db(transaction=True)
 async def test_an_async_view_that_never_asked_who_is_there_sends_runs_of_nobody(
-    async_client: AsyncClient, django_user_model: Any
+    asgi: None, async_client: AsyncClient, django_user_model: Any
 ) -> None:
     user = await sync_to_async(django_user_model.objects.create_user)("clerk")
     await async_client.aforce_login(user)

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import json
 import signal
 import socket as sockets
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
+from websockets.asyncio.client import connect as connect_async
 from websockets.exceptions import ConnectionClosed
 
+from scripts import redis_server
 from tests.harness.live_socket import LiveSocket
 from tests.harness.need import ROOT
 from tests.harness.processes import Process, answers
@@ -168,6 +175,64 @@ def test_a_port_that_is_taken_is_said_in_one_line(stack: Stack) -> None:
     assert done.returncode == 1
     assert f"127.0.0.1:{port} cannot be listened on" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+async def test_three_hundred_sockets_may_come_at_once(stack: Stack, web: Process, announce: Announcer) -> None:
+    change_all(announce, "crowd", 1)
+    cookie = f"sessionid={stack.ask('log_in', 'clerk')}"
+    asking = json.dumps({"type": "subscribe", "sub": "a", "topic": "runs", "filter": {"task": "crowd"}, "limit": 5})
+
+    async def come() -> int:
+        address = stack.origin.replace("http", "ws") + "/ws/live/"
+        headers = {"Cookie": cookie}
+        async with connect_async(address, additional_headers=headers, max_size=None, open_timeout=30) as socket:
+            assert json.loads(await socket.recv())["type"] == "hello"
+            await socket.send(asking)
+            while (frame := json.loads(await socket.recv()))["type"] != "snapshot":
+                assert frame["type"] in ("beat", "changes")
+            return len(frame["runs"])
+
+    async with asyncio.timeout(60):
+        shown = await asyncio.gather(*(come() for _ in range(300)))
+
+    assert shown == [5] * 300
+
+
+#: A server of one application, which takes its time over `/slow` and answers `/large` with 8 MB.
+ONE_APPLICATION = """
+import asyncio, sys
+from live.server import BoundedServer
+
+async def application(scope, receive, send):
+    if scope["path"] == "/slow":
+        print("begun", flush=True)
+        await asyncio.sleep(1)
+    body = b"x" * 8_000_000 if scope["path"] == "/large" else b"done"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": body})
+
+BoundedServer(application, endpoints=[f"tcp:port={sys.argv[1]}:interface=127.0.0.1"]).run()
+"""
+
+
+def test_requests_are_answered_in_full_and_those_that_run_at_the_end_too(stack: Stack, tmp_path: Path) -> None:
+    port = redis_server.free_port()
+    code = f"import django; django.setup()\n{ONE_APPLICATION}"
+    server = Process("one", [sys.executable, "-c", code, str(port)], stack.env, tmp_path)
+    address = f"http://127.0.0.1:{port}"
+    server.wait_for(lambda: answers(address), "it answers")
+
+    with urllib.request.urlopen(f"{address}/large", timeout=10) as answer:
+        large = len(answer.read())
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(lambda: urllib.request.urlopen(f"{address}/slow", timeout=10).read())
+        until(lambda: "begun" in server.text(), "the request to run")
+        server.ask_to_stop()
+
+        assert slow.result(10) == b"done"
+    assert large == 8_000_000
+    assert server.process.wait(STOP_S) == 0
+    assert "Traceback" not in server.text()
 
 
 def memory_mib(process: Process) -> float:

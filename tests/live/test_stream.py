@@ -288,7 +288,7 @@ def test_a_redis_that_does_not_answer_is_given_up_in_time(
     with pytest.raises(stream.Unavailable):
         calls[command]()
 
-    assert time.monotonic() - begun < 3 * conf.live.REDIS_TIMEOUT_S
+    assert time.monotonic() - begun < 5 * conf.live.REDIS_TIMEOUT_S
 
 
 async def test_a_hub_gives_up_in_time_as_well(own_redis: OwnRedis) -> None:
@@ -300,7 +300,7 @@ async def test_a_hub_gives_up_in_time_as_well(own_redis: OwnRedis) -> None:
     with pytest.raises(stream.Unavailable):
         await log.head()
 
-    assert time.monotonic() - begun < 3 * conf.live.REDIS_TIMEOUT_S
+    assert time.monotonic() - begun < 5 * conf.live.REDIS_TIMEOUT_S
     own_redis.thaw()
     await log.close()
 
@@ -312,7 +312,7 @@ def test_a_redis_that_is_gone_is_given_up_at_once(own_redis: OwnRedis, make_log:
     with pytest.raises(stream.Unavailable):
         make_log().append(EMPTY)
 
-    assert time.monotonic() - begun < 1
+    assert time.monotonic() - begun < 2
 
 
 def test_a_worker_gives_signs_of_life_until_it_signs_off(log: stream.Log) -> None:

@@ -162,6 +162,18 @@ def test_a_run_that_is_retried_for_ever_costs_no_more_than_any_other(tail: Tail,
     assert sum(map(len, tail._runs.values())) <= 10
 
 
+def test_the_last_try_is_known_as_long_as_an_earlier_one_is(tail: Tail, settings: Any) -> None:
+    settings.LIVE_TAIL_ROWS = 2
+    last = make_row(state="lost", attempt=2)
+    tail.take(1, [last])
+    for seq in (2, 3, 4):
+        tail.take(seq, [make_row(state="failed", attempt=1, moment=9 - seq)])
+
+    changes = tail.take(5, [make_row(state="failed", attempt=2, moment=3)])
+
+    assert changes[0].before == last
+
+
 def test_another_life_begins_with_nothing(tail: Tail) -> None:
     tail.take(1, [make_row()])
     life = tail.life

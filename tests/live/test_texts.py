@@ -12,7 +12,7 @@ import pytest
 from billiard.einfo import ExceptionInfo
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext_lazy
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from live import texts
@@ -99,6 +99,7 @@ def test_any_value_becomes_short_json_that_every_database_takes(value: Any) -> N
         json.loads(text)
 
 
+@settings(max_examples=60)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()), st.lists))
 def test_any_json_like_value_becomes_storable_text(value: Any) -> None:
     text = texts.value(value)

@@ -27,7 +27,7 @@ def own_redis(tmp_path: Path, settings: Any) -> Iterator[OwnRedis]:
 
 @pytest.fixture(scope="module")
 def worker(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A worker with a pool of processes, which takes the queue `unit`. It ends with the module, as it writes the log."""
+    """A worker with processes, which takes the queue `unit`; it ends with the module, as it writes the log."""
     from tests.live.workers import start_worker
 
     started = start_worker(redis_url, tmp_path_factory.mktemp("worker"), "prefork", "unit")

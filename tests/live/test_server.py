@@ -206,7 +206,7 @@ from live.server import BoundedServer
 async def application(scope, receive, send):
     if scope["path"] == "/slow":
         print("begun", flush=True)
-        await asyncio.sleep(1)
+        await asyncio.sleep(0.5)
     body = b"x" * 8_000_000 if scope["path"] == "/large" else b"done"
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": body})
@@ -220,19 +220,24 @@ def test_requests_are_answered_in_full_and_those_that_run_at_the_end_too(stack: 
     code = f"import django; django.setup()\n{ONE_APPLICATION}"
     server = Process("one", [sys.executable, "-c", code, str(port)], stack.env, tmp_path)
     address = f"http://127.0.0.1:{port}"
-    server.wait_for(lambda: answers(address), "it answers")
+    with contextlib.ExitStack() as ends, ThreadPoolExecutor(1) as pool:
+        ends.callback(server.kill)
+        server.wait_for(lambda: answers(address), "it answers")
 
-    with urllib.request.urlopen(f"{address}/large", timeout=10) as answer:
-        large = len(answer.read())
-    with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(lambda: urllib.request.urlopen(f"{address}/slow", timeout=10).read())
+        large = get(f"{address}/large")
+        slow = pool.submit(get, f"{address}/slow")
         until(lambda: "begun" in server.text(), "the request to run")
         server.ask_to_stop()
 
-        assert slow.result(10) == b"done"
-    assert large == 8_000_000
-    assert server.process.wait(STOP_S) == 0
-    assert "Traceback" not in server.text()
+        assert slow.result(10) == b"done", server.tail()
+        assert len(large) == 8_000_000
+        assert server.process.wait(STOP_S) == 0
+        assert "Traceback" not in server.text()
+
+
+def get(address: str) -> bytes:
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        return bytes(answer.read())
 
 
 def memory_mib(process: Process) -> float:

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 T = TypeVar("T")
-_UNREAD: Any = object()
 
 
 class Setting(Generic[T]):
@@ -17,7 +16,8 @@ class Setting(Generic[T]):
     def __init__(self, default: T, help: str) -> None:
         self.default = default
         self.help = help
-        self._value: Any = _UNREAD
+        #: Empty until it is read. A thread that reads while a test changes it fills a list that nobody looks at.
+        self._read: list[Any] = []
         setting_changed.connect(self._forget, weak=False)
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -31,12 +31,13 @@ class Setting(Generic[T]):
         if instance is None:
             return self
         # Django takes 2 µs to say that a setting is not there, and a run reads a dozen.
-        if self._value is _UNREAD:
-            self._value = getattr(settings, self.name, self.default)
-        return self._value
+        read = self._read
+        if not read:
+            read.append(getattr(settings, self.name, self.default))
+        return read[0]
 
     def _forget(self, **_: Any) -> None:
-        self._value = _UNREAD
+        self._read = []
 
 
 class Settings:

@@ -56,7 +56,7 @@ class Publisher:
         self._thread: threading.Thread | None = None
         self._pace = Pace()
         self._recent: deque[tuple[float, bytes]] = deque()
-        self._worker: tuple[str, int] | None = None
+        self._worker: tuple[str, int, Callable[[], stream.Holding | None]] | None = None
         self._leaving = ""
         self._beat_due = 0.0
         self._failing = False
@@ -77,10 +77,10 @@ class Publisher:
             if not waits:
                 self._rouse()
 
-    def keep_alive(self, worker: str, boot: int) -> None:
-        """Give signs of life of this worker from now on."""
+    def keep_alive(self, worker: str, boot: int, holding: Callable[[], stream.Holding | None] = lambda: None) -> None:
+        """Give signs of life of this worker from now on; `holding` is asked each time what it has in hand."""
         with self._wake:
-            self._worker = (worker, boot)
+            self._worker = (worker, boot, holding)
             self._rouse()
 
     def sign_off(self) -> None:
@@ -192,7 +192,8 @@ class Publisher:
             log.sign_off(leaving)
             self._leaving = ""
         elif worker is not None and time.monotonic() >= self._beat_due:
-            log.beat(*worker)
+            name, boot, holding = worker
+            log.beat(name, boot, holding())
             self._beat_due = time.monotonic() + conf.live.WORKER_BEAT_S
 
     def _look(self, log: stream.Log) -> None:

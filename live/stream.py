@@ -12,6 +12,7 @@ import re
 import secrets
 from typing import Any, NamedTuple
 
+import msgspec
 import redis
 import redis.asyncio
 from celery import current_app
@@ -39,7 +40,7 @@ redis.call('HSET', KEYS[1], 'id', ARGV[2], 'life', ARGV[1])
 return ARGV[2]
 """
 _BEAT = """
-redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. redis.call('TIME')[1])
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. redis.call('TIME')[1] .. ' ' .. ARGV[3])
 """
 
 
@@ -65,6 +66,14 @@ class Head(NamedTuple):
     seq: int
 
 
+class Holding(NamedTuple):
+    """The runs that a worker has in hand, as its main process knows them."""
+
+    #: Microseconds since 1970, by the worker's clock: when it looked.
+    at: int
+    ids: list[str]
+
+
 class Heartbeat(NamedTuple):
     """A sign of life of one worker."""
 
@@ -72,6 +81,8 @@ class Heartbeat(NamedTuple):
     boot: int
     #: Seconds since its last sign, by the clock of Redis.
     age_s: float
+    #: None when it did not say, as it has too many.
+    holding: Holding | None = None
 
 
 def redis_url() -> str:
@@ -178,9 +189,9 @@ class Log:
         """Drop the entries before a seq."""
         self.redis.xtrim(key("log"), minid=f"0-{max(below, 0)}", approximate=True)
 
-    def beat(self, worker: str, boot: int) -> None:
-        """Give a worker's sign of life."""
-        self._beat(keys=[key("workers")], args=[worker, boot])
+    def beat(self, worker: str, boot: int, holding: Holding | None = None) -> None:
+        """Give a worker's sign of life, and say what it has in hand."""
+        self._beat(keys=[key("workers")], args=[worker, boot, msgspec.json.encode(holding)])
 
     def sign_off(self, worker: str) -> None:
         """Take a worker's sign of life back, when it stops in order."""
@@ -194,11 +205,12 @@ class Log:
         (now, _micros), found = pipe.execute()
         beats = {}
         for name, value in found.items():
-            boot, seen = value.split()
+            boot, seen, *said = value.split(b" ", 2)
             if now - int(seen) > _FORGET_WORKER_S:
                 self.redis.hdel(key("workers"), name)
             else:
-                beats[name.decode(errors="replace")] = Heartbeat(int(boot), now - int(seen))
+                holding = msgspec.json.decode(said[0], type=Holding | None) if said else None
+                beats[name.decode(errors="replace")] = Heartbeat(int(boot), now - int(seen), holding)
         return beats
 
     def close(self) -> None:

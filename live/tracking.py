@@ -11,13 +11,17 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 import msgspec
-from celery import current_app, signals
+from celery import current_app, signals, states
+from celery.backends.base import DisabledBackend
 from celery.exceptions import Ignore, Reject
 
-from live import conf, current, events, origin, publish, texts
+from live import conf, current, events, origin, publish, stream, texts
 
 #: What Celery's `Task.replace` ignores the old message with; the run goes on under the same id.
 REPLACED = "Replaced by new task"
+
+#: Runs that a heartbeat names at most: 40 KB.
+_HOLDING_RUNS = 1_000
 
 #: The requests that this worker's main process holds, for signals that come without the run's start.
 _held: WeakValueDictionary[str, Any] = WeakValueDictionary()
@@ -79,7 +83,15 @@ def note_rejected(message: Any, exc: Any = None, **_: Any) -> None:
 
 def note_worker_ready(sender: Any, **_: Any) -> None:
     """The worker takes messages: give signs of life, whose end makes its runs `lost`."""
-    publish.publisher().keep_alive(sender.hostname, _boot)
+    publish.publisher().keep_alive(sender.hostname, _boot, _holding)
+
+
+def _holding() -> stream.Holding | None:
+    """Return what this worker has in hand, or None when that is too much to say every few seconds."""
+    from celery.worker import state  # slow to import, and there in a worker
+
+    ids = [_name(run_id) for run_id in list(state.requests)]
+    return stream.Holding(current.moment(), ids) if len(ids) <= _HOLDING_RUNS else None
 
 
 def note_worker_shutdown(**_: Any) -> None:
@@ -141,6 +153,31 @@ def note_postrun(sender: Any, retval: Any = None, **_: Any) -> None:
         _end_of(sender.request, state, error=texts.error(retval))
     elif isinstance(retval, Ignore) and str(retval) != REPLACED:
         _end_of(sender.request, events.State.CANCELLED, error=events.Error("Ignore", "the task asked to be ignored"))
+
+
+# What the result backend knows
+
+
+def stored_end(row: events.Row) -> events.Row | None:
+    """Return the row as the result backend tells its end, or None when it knows of none.
+
+    Called by the sweeper for a run whose worker can no longer tell it. Raises what the backend raises.
+    """
+    if isinstance(current_app.backend, DisabledBackend):
+        return None
+    meta = current_app.backend.get_task_meta(row.id)
+    version = events.Version(row.attempt, events.Phase.SINCE, row.version.moment + 1)
+    ended = msgspec.structs.replace(row, version=version, finished_at=_when(meta.get("date_done")) or datetime.now(UTC))
+    match meta.get("status"):
+        case states.SUCCESS:
+            return msgspec.structs.replace(ended, state=events.State.SUCCEEDED, result=texts.value(meta.get("result")))
+        case states.FAILURE:
+            error = texts.error(meta.get("result"), meta.get("traceback"))
+            return msgspec.structs.replace(ended, state=events.State.FAILED, error=error)
+        case states.REVOKED:
+            error = events.Error(type="Revoked", message="cancelled")
+            return msgspec.structs.replace(ended, state=events.State.CANCELLED, error=error)
+    return None
 
 
 # Rows

@@ -29,6 +29,8 @@ OURS = (
     "TAT_",
 )
 KEPT = ("TAT_CHROMIUM",)
+#: Most tests wait for other processes, so three workers keep two cores busy. A file stays together, as it shares them.
+PARALLEL = ("-n", "3", "--dist", "loadfile")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,7 +50,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
     parser = argparse.ArgumentParser(
         prog="./test",
         description="Run all tests, with real services of their own on free ports. Other arguments go to pytest; with"
-        " them only pytest runs: ./test tests/live -k resume",
+        " them only pytest runs: ./test tests/live -k resume, and with -n 0 in this process alone",
     )
     parser.add_argument("--require-all", action="store_true", help="a missing browser or service fails, as in CI")
     parser.add_argument(
@@ -83,7 +85,9 @@ def _database(kind: str) -> Iterator[dict[str, str]]:
 
 
 def _pytest(arguments: list[str], env: dict[str, str]) -> bool:
-    return subprocess.run([PYTHON, "-m", "pytest", *arguments], cwd=ROOT, env=env, check=False).returncode != 0
+    return (
+        subprocess.run([PYTHON, "-m", "pytest", *PARALLEL, *arguments], cwd=ROOT, env=env, check=False).returncode != 0
+    )
 
 
 def _node(required: bool) -> bool:

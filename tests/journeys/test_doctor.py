@@ -20,6 +20,12 @@ def stack(make_stack: MakeStack) -> Stack:
     return make_stack("web", "worker", "beat")
 
 
+@pytest.fixture(autouse=True)
+def whole(stack: Stack) -> None:
+    """Each test begins with all parts at work, whichever were stopped by the one before."""
+    stack.start(*(name for name, process in stack.processes.items() if not process.alive))
+
+
 def examine(stack: Stack, *options: str) -> tuple[int, dict[str, str]]:
     """Run the doctor and return its exit code and what it says of each part, with `ok` or `FAIL` before it."""
     command = [sys.executable, "manage.py", "live_doctor", "--no-color", *options]

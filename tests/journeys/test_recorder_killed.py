@@ -25,7 +25,7 @@ def test_no_row_is_lost_or_doubled_when_the_recorder_is_killed(stack: Stack) -> 
     for _ in range(KILLS):
         before = stack.ask("position")
         ids += stack.ask("send", "journey.add", [1, 1], times=RUNS // KILLS)
-        until(lambda before=before: before < stack.ask("position") < stack.ask("head"), "some to be recorded, not all")  # type: ignore[misc]
+        until(lambda before=before: before < stack.ask("position"), "some to be recorded")  # type: ignore[misc]
         stack.kill("recorder")
         stack.start("recorder")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -54,7 +55,7 @@ def newest_arguments(stack: Stack) -> list[int]:
 
 def test_a_scheduled_run_appears_by_itself(stack: Stack, visitor: Callable[..., Visitor]) -> None:
     window = visitor("admin")
-    page = window.go("/live/")
+    page = window.go(f"/live/?schedule={quote(NAME)}")
     before = set(window.states())
 
     new = until(lambda: set(window.states()) - before, "a scheduled run to appear", EFFECT_S, stack.tails).pop()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from live import events
 from tests.harness.live_socket import LiveSocket
 from tests.harness.stack import MakeStack, Stack
+from tests.harness.wait import until
 
 #: A lost worker is noticed after LIVE_WORKER_GONE_S (here 5 s) and a look every 3 s.
 LOST_S = 30
@@ -57,6 +59,21 @@ def test_a_run_whose_process_is_killed_goes_back_to_the_queue_and_succeeds(stack
     stack.gates.open("requeued")
     assert socket.wait_for_state(run_id, "succeeded")
     assert stack.wait_for_state(run_id, "succeeded")
+
+
+def test_no_run_beside_a_killed_process_stays_running_for_ever(stack: Stack) -> None:
+    # A process that is killed takes rows with it that it had not yet announced, of runs that Celery finished.
+    ids: list[str] = []
+    for _ in range(10):
+        ids += stack.ask("send", "journey.add", [1, 1], times=10)
+        ids += stack.ask("send", "journey.exits", [], times=1)
+
+    def ended() -> dict[str, int]:
+        return {state: count for state, count in stack.ask("states", id__in=ids).items() if state in events.ENDED}
+
+    until(lambda: sum(ended().values()) == len(ids), "each to end", LOST_S, lambda: str(stack.ask("states")))
+    assert ended()["failed"] == 10
+    assert ended()["succeeded"] == 100
 
 
 def test_a_worker_that_stops_in_order_finishes_its_run_and_loses_none(stack: Stack, socket: LiveSocket) -> None:

@@ -13,6 +13,19 @@ from tests.harness.stack import Stack, environment
 from tests.live.servers import OwnRedis
 
 
+@pytest.fixture(scope="module", autouse=True)
+def empty_log(redis_url: str) -> None:
+    """Each module begins with an empty log: some put into it what no reader could take."""
+    from redis import Redis
+
+    from live import publish
+
+    publish.flush()
+    with Redis.from_url(redis_url) as client:
+        client.flushall()
+    publish.publisher().forget_sent()
+
+
 @pytest.fixture
 def own_redis(tmp_path: Path, settings: Any) -> Iterator[OwnRedis]:
     """A Redis, with AOF as in use, that this test may kill; log and channel layer are on it."""

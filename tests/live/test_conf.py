@@ -49,3 +49,23 @@ def test_each_number_is_named_with_its_unit(name: str) -> None:
 
     assert re.search(units, name)
     assert SETTINGS[name].default >= 0
+
+
+def test_a_thread_that_reads_while_a_setting_changes_does_not_bring_the_old_one_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    setting = conf.Settings.BATCH_ROWS
+    setting._forget()
+    django_settings = conf.settings
+
+    class SettingsThatChangeMeanwhile:
+        def __getattr__(self, name: str) -> Any:
+            setting._forget()
+            return 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(conf, "settings", SettingsThatChangeMeanwhile())
+        assert conf.live.BATCH_ROWS == 1
+
+    assert conf.settings is django_settings
+    assert conf.live.BATCH_ROWS == 500

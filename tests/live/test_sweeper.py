@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from celery import current_app
 
 from live import events, publish, queries, stream, sweeper
 from live.models import Attempt, Run
@@ -85,6 +86,57 @@ def test_what_a_worker_held_before_it_began_anew_is_lost_and_what_it_holds_now_i
     log.beat("celery@here", NOW_US - 1_000_000)
 
     assert {run_id: row.state for run_id, row in sweep(log).items()} == {"run-0001": "lost"}
+
+
+def sweep_twice(log: stream.Log) -> dict[str, events.Row]:
+    """Sweep twice with one sweeper and return what was announced."""
+    sweeper = Sweeper(log)
+    assert sweeper.sweep_lost() == 0
+    sweeper.sweep_lost()
+    publish.flush()
+    return events.merge_all(log_rows())
+
+
+def test_a_run_that_its_living_worker_no_longer_has_is_lost(log: stream.Log, make_run: Callable[..., Run]) -> None:
+    make_run("running")
+    make_run("running")
+    make_run("received")
+    log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, ["run-0002"]))
+
+    told = sweep_twice(log)
+
+    assert {run_id: row.state for run_id, row in told.items()} == {"run-0001": "lost", "run-0003": "lost"}
+    assert told["run-0001"].error and told["run-0001"].error.type == "EndUnknown"
+
+
+def test_a_run_that_reports_between_two_looks_is_not_lost(log: stream.Log, make_run: Callable[..., Run]) -> None:
+    run = make_run("running")
+    log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, []))
+    sweeper = Sweeper(log)
+
+    sweeper.sweep_lost()
+    Run.objects.filter(id=run.id).update(state="succeeded")
+
+    assert sweeper.sweep_lost() == 0
+
+
+def test_a_run_that_began_just_before_its_worker_looked_is_not_lost(
+    log: stream.Log, make_run: Callable[..., Run]
+) -> None:
+    make_run("running", started_at=datetime.fromtimestamp(NOW_US / 1_000_000 - 4, UTC))
+    log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, []))
+
+    assert sweep_twice(log) == {}
+
+
+def test_an_end_that_is_told_late_takes_the_place_of_lost(log: stream.Log, make_run: Callable[..., Run]) -> None:
+    run = make_run("running")
+    log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, []))
+    lost = sweep_twice(log)["run-0001"]
+
+    ended = make_row("run-0001", state="succeeded", moment=run.version_moment + 1_000)
+
+    assert events.merge(lost, ended).state == "succeeded"
 
 
 def test_a_run_that_its_worker_had_not_begun_waits_again(
@@ -266,3 +318,30 @@ def test_with_no_limit_nothing_is_removed(log: stream.Log, old_runs: list[str], 
 
     assert Sweeper(log).prune() == 0
     assert Run.objects.count() == len(old_runs)
+
+
+@pytest.mark.parametrize(
+    ("stored", "status", "state"),
+    [(3, "SUCCESS", "succeeded"), (ValueError("no"), "FAILURE", "failed"), (None, "STARTED", "lost")],
+)
+def test_what_celery_stored_of_a_run_is_its_end_though_its_worker_told_none(
+    log: stream.Log, make_run: Callable[..., Run], stored: Any, status: str, state: str
+) -> None:
+    make_run("running")
+    current_app.backend.store_result("run-0001", stored, status)
+
+    told = sweep(log)["run-0001"]
+
+    assert told.state == state
+    assert told.result == ("3" if state == "succeeded" else None)
+
+
+def test_a_result_backend_that_fails_leaves_the_run_visibly_lost(
+    log: stream.Log, running_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise ConnectionError("the backend is gone")
+
+    monkeypatch.setattr(type(current_app.backend), "get_task_meta", refuse)
+
+    assert sweep(log)["run-0001"].state == "lost"

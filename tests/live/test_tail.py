@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import override_settings
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -125,22 +126,14 @@ def test_a_later_try_that_only_the_database_knows_is_what_the_run_was_before(tai
 def test_the_tail_never_holds_more_than_it_may(entries: list[list[events.Row]]) -> None:
     tail = Tail()
     tail.begin("life", 0)
-    bound = 5
 
-    for seq, entry in enumerate(entries, 1):
-        tail.take(seq, entry)
-        tail.learn(events.merge_all(entry).get("a", make_row("a")))
-        _shrink(tail, bound)
+    with override_settings(LIVE_TAIL_ROWS=5):
+        for seq, entry in enumerate(entries, 1):
+            tail.take(seq, entry)
+            tail.learn(events.merge_all(entry).get("a", make_row("a")))
 
-        assert sum(map(len, tail._runs.values())) <= bound + len(tail._runs)
-        assert len(tail._entries) <= bound
-
-
-def _shrink(tail: Tail, bound: int) -> None:
-    from django.test import override_settings
-
-    with override_settings(LIVE_TAIL_ROWS=bound):
-        tail._bound()
+            assert sum(map(len, tail._runs.values())) <= 5 + len(tail._runs)
+            assert len(tail._entries) <= 5
 
 
 def test_rows_that_change_nothing_leave_nothing_behind_for_ever(tail: Tail, settings: Any) -> None:

@@ -13,3 +13,7 @@ class BadLineError(ValueError):
 
 class ImportStuckError(RuntimeError):
     """Attempt after attempt ended at the same place of the file."""
+
+
+class IssuedInvoiceError(Exception):
+    """An issued invoice never changes; a credit note takes it back."""

@@ -12,7 +12,8 @@ from django.db import models
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-CENT = Decimal("0.01")
+from billing.money import CENT
+
 MAX_DIGITS = 15
 
 

@@ -9,7 +9,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,102 +17,202 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Customer',
+            name="Customer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=32, unique=True, verbose_name='number')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=32, unique=True, verbose_name="number")),
             ],
             options={
-                'verbose_name': 'customer',
-                'verbose_name_plural': 'customers',
-                'ordering': ['number'],
+                "verbose_name": "customer",
+                "verbose_name_plural": "customers",
+                "ordering": ["number"],
             },
         ),
         migrations.CreateModel(
-            name='ChargeImport',
+            name="ChargeImport",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file', models.FileField(max_length=255, upload_to='billing/imports/', verbose_name='file')),
-                ('name', models.CharField(help_text='What the file was called where it came from.', max_length=255, verbose_name='name')),
-                ('sha256', models.CharField(help_text='A file is its content.', max_length=64, unique=True, verbose_name='SHA-256')),
-                ('format', models.CharField(choices=[('cdnow', 'CDNOW: columns separated by spaces'), ('csv', 'CSV with a header')], max_length=16, verbose_name='format')),
-                ('state', models.CharField(choices=[('waiting', 'waiting'), ('running', 'running'), ('succeeded', 'succeeded'), ('failed', 'failed')], default='waiting', max_length=16, verbose_name='state')),
-                ('uploaded_at', models.DateTimeField(auto_now_add=True, verbose_name='uploaded at')),
-                ('run_id', models.CharField(blank=True, help_text='Empty: no worker was told yet.', max_length=36, verbose_name='run')),
-                ('error', models.CharField(blank=True, max_length=500, verbose_name='error')),
-                ('lines_total', models.PositiveIntegerField(verbose_name='lines of the file')),
-                ('bytes_read', models.PositiveBigIntegerField(default=0, verbose_name='bytes read')),
-                ('lines_read', models.PositiveIntegerField(default=0, verbose_name='lines read')),
-                ('moved_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='moved at')),
-                ('starts', models.PositiveSmallIntegerField(default=0, verbose_name='starts at this position')),
-                ('charge_count', models.PositiveIntegerField(default=0, verbose_name='charges')),
-                ('rejected_count', models.PositiveIntegerField(default=0, verbose_name='rejected lines')),
-                ('amount_total', billing.fields.MoneyField(default=Decimal('0.00'), verbose_name='total')),
-                ('currency', models.CharField(max_length=3, verbose_name='currency')),
-                ('uploaded_by', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to=settings.AUTH_USER_MODEL, verbose_name='uploaded by')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("file", models.FileField(max_length=255, upload_to="billing/imports/", verbose_name="file")),
+                (
+                    "name",
+                    models.CharField(
+                        help_text="What the file was called where it came from.", max_length=255, verbose_name="name"
+                    ),
+                ),
+                (
+                    "sha256",
+                    models.CharField(
+                        help_text="A file is its content.", max_length=64, unique=True, verbose_name="SHA-256"
+                    ),
+                ),
+                (
+                    "format",
+                    models.CharField(
+                        choices=[("cdnow", "CDNOW: columns separated by spaces"), ("csv", "CSV with a header")],
+                        max_length=16,
+                        verbose_name="format",
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("waiting", "waiting"),
+                            ("running", "running"),
+                            ("succeeded", "succeeded"),
+                            ("failed", "failed"),
+                        ],
+                        default="waiting",
+                        max_length=16,
+                        verbose_name="state",
+                    ),
+                ),
+                ("uploaded_at", models.DateTimeField(auto_now_add=True, verbose_name="uploaded at")),
+                (
+                    "run_id",
+                    models.CharField(
+                        blank=True, help_text="Empty: no worker was told yet.", max_length=36, verbose_name="run"
+                    ),
+                ),
+                ("error", models.CharField(blank=True, max_length=500, verbose_name="error")),
+                ("lines_total", models.PositiveIntegerField(verbose_name="lines of the file")),
+                ("bytes_read", models.PositiveBigIntegerField(default=0, verbose_name="bytes read")),
+                ("lines_read", models.PositiveIntegerField(default=0, verbose_name="lines read")),
+                ("moved_at", models.DateTimeField(default=django.utils.timezone.now, verbose_name="moved at")),
+                ("starts", models.PositiveSmallIntegerField(default=0, verbose_name="starts at this position")),
+                ("charge_count", models.PositiveIntegerField(default=0, verbose_name="charges")),
+                ("rejected_count", models.PositiveIntegerField(default=0, verbose_name="rejected lines")),
+                ("amount_total", billing.fields.MoneyField(default=Decimal("0.00"), verbose_name="total")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                (
+                    "uploaded_by",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="uploaded by",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'import',
-                'verbose_name_plural': 'imports',
-                'ordering': ['-uploaded_at', '-id'],
+                "verbose_name": "import",
+                "verbose_name_plural": "imports",
+                "ordering": ["-uploaded_at", "-id"],
             },
         ),
         migrations.CreateModel(
-            name='Charge',
+            name="Charge",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField(db_index=True, verbose_name='day')),
-                ('quantity', models.PositiveIntegerField(verbose_name='quantity')),
-                ('amount', billing.fields.MoneyField(help_text='The total of the line.', verbose_name='amount')),
-                ('currency', models.CharField(max_length=3, verbose_name='currency')),
-                ('description', models.CharField(blank=True, max_length=255, verbose_name='description')),
-                ('line', models.PositiveIntegerField(blank=True, null=True, verbose_name='line')),
-                ('source', models.ForeignKey(blank=True, db_index=False, help_text='Empty: entered by hand.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='billing.chargeimport', verbose_name='import')),
-                ('customer', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='charges', to='billing.customer', verbose_name='customer')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField(db_index=True, verbose_name="day")),
+                ("quantity", models.PositiveIntegerField(verbose_name="quantity")),
+                ("amount", billing.fields.MoneyField(help_text="The total of the line.", verbose_name="amount")),
+                ("currency", models.CharField(max_length=3, verbose_name="currency")),
+                ("description", models.CharField(blank=True, max_length=255, verbose_name="description")),
+                ("line", models.PositiveIntegerField(blank=True, null=True, verbose_name="line")),
+                (
+                    "source",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        help_text="Empty: entered by hand.",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="charges",
+                        to="billing.chargeimport",
+                        verbose_name="import",
+                    ),
+                ),
+                (
+                    "customer",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="charges",
+                        to="billing.customer",
+                        verbose_name="customer",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'charge',
-                'verbose_name_plural': 'charges',
-                'ordering': ['-id'],
+                "verbose_name": "charge",
+                "verbose_name_plural": "charges",
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='RejectedLine',
+            name="RejectedLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('line', models.PositiveIntegerField(verbose_name='line')),
-                ('reason', models.CharField(choices=[('too_long', 'The line is longer than 4,096 bytes.'), ('encoding', 'The line is not UTF-8 text.'), ('control', 'The line holds control characters.'), ('quotes', 'A quoted text does not end on this line.'), ('columns', 'The line does not have the columns that the header names.'), ('customer', 'The customer number must be 1 to 32 letters, digits or . _ - /'), ('day', 'The date must be a day that exists, written 19970131 or 1997-01-31.'), ('day_range', 'The date must lie between 1970-01-01 and 2099-12-31.'), ('quantity', 'The quantity must be a whole number such as 3.'), ('quantity_range', 'The quantity must lie between 1 and 1,000,000.'), ('amount', 'The amount must be a number with at most two decimals, such as 11.77.'), ('amount_range', 'The amount must lie between 0.00 and 1,000,000.00.'), ('description', 'The description is longer than 255 characters.')], max_length=16, verbose_name='reason')),
-                ('text', models.CharField(help_text='The beginning of the line.', max_length=200, verbose_name='text')),
-                ('source', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='rejected_lines', to='billing.chargeimport', verbose_name='import')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("line", models.PositiveIntegerField(verbose_name="line")),
+                (
+                    "reason",
+                    models.CharField(
+                        choices=[
+                            ("too_long", "The line is longer than 4,096 bytes."),
+                            ("encoding", "The line is not UTF-8 text."),
+                            ("control", "The line holds control characters."),
+                            ("quotes", "A quoted text does not end on this line."),
+                            ("columns", "The line does not have the columns that the header names."),
+                            ("customer", "The customer number must be 1 to 32 letters, digits or . _ - /"),
+                            ("day", "The date must be a day that exists, written 19970131 or 1997-01-31."),
+                            ("day_range", "The date must lie between 1970-01-01 and 2099-12-31."),
+                            ("quantity", "The quantity must be a whole number such as 3."),
+                            ("quantity_range", "The quantity must lie between 1 and 1,000,000."),
+                            ("amount", "The amount must be a number with at most two decimals, such as 11.77."),
+                            ("amount_range", "The amount must lie between 0.00 and 1,000,000.00."),
+                            ("description", "The description is longer than 255 characters."),
+                        ],
+                        max_length=16,
+                        verbose_name="reason",
+                    ),
+                ),
+                ("text", models.CharField(help_text="The beginning of the line.", max_length=200, verbose_name="text")),
+                (
+                    "source",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="rejected_lines",
+                        to="billing.chargeimport",
+                        verbose_name="import",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'rejected line',
-                'verbose_name_plural': 'rejected lines',
-                'ordering': ['source', 'line'],
+                "verbose_name": "rejected line",
+                "verbose_name_plural": "rejected lines",
+                "ordering": ["source", "line"],
             },
         ),
         migrations.AddIndex(
-            model_name='chargeimport',
-            index=models.Index(fields=['-uploaded_at', '-id'], name='billing_import_newest'),
+            model_name="chargeimport",
+            index=models.Index(fields=["-uploaded_at", "-id"], name="billing_import_newest"),
         ),
         migrations.AddIndex(
-            model_name='charge',
-            index=models.Index(fields=['customer', 'day'], name='billing_charge_customer'),
+            model_name="charge",
+            index=models.Index(fields=["customer", "day"], name="billing_charge_customer"),
         ),
         migrations.AddConstraint(
-            model_name='charge',
-            constraint=models.UniqueConstraint(fields=('source', 'line'), name='billing_charge_once'),
+            model_name="charge",
+            constraint=models.UniqueConstraint(fields=("source", "line"), name="billing_charge_once"),
         ),
         migrations.AddConstraint(
-            model_name='charge',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('line__isnull', True), ('source__isnull', True)), models.Q(('line__isnull', False), ('source__isnull', False)), _connector='OR'), name='billing_charge_place'),
+            model_name="charge",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("line__isnull", True), ("source__isnull", True)),
+                    models.Q(("line__isnull", False), ("source__isnull", False)),
+                    _connector="OR",
+                ),
+                name="billing_charge_place",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='charge',
-            constraint=models.CheckConstraint(condition=models.Q(('amount__gte', 0)), name='billing_charge_amount'),
+            model_name="charge",
+            constraint=models.CheckConstraint(condition=models.Q(("amount__gte", 0)), name="billing_charge_amount"),
         ),
         migrations.AddConstraint(
-            model_name='rejectedline',
-            constraint=models.UniqueConstraint(fields=('source', 'line'), name='billing_rejected_once'),
+            model_name="rejectedline",
+            constraint=models.UniqueConstraint(fields=("source", "line"), name="billing_rejected_once"),
         ),
     ]

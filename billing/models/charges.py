@@ -1,4 +1,4 @@
-"""What is billed: customers, their charges, and the imports that brought them; and the rules that hold for a row."""
+"""What is billed: charges, and the imports that brought them."""
 
 from __future__ import annotations
 
@@ -10,28 +10,16 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 
 from billing.fields import MoneyField
 from billing.formats import FORMATS
+from billing.models.customers import Customer
 from billing.reasons import Reason
 
 STALLED_AFTER = timedelta(seconds=60)
 MAX_REJECTED_CHARS = 200
-
-
-class Customer(models.Model):
-    """Somebody who is billed, known outside by a number."""
-
-    number = models.CharField(_("number"), max_length=32, unique=True)
-
-    class Meta:
-        verbose_name = _("customer")
-        verbose_name_plural = _("customers")
-        ordering = ["number"]
-
-    def __str__(self) -> str:
-        return self.number
 
 
 class ImportQuerySet(models.QuerySet["ChargeImport"]):
@@ -113,6 +101,7 @@ class Charge(models.Model):
     amount = MoneyField(_("amount"), help_text=_("The total of the line."))
     currency = models.CharField(_("currency"), max_length=3)
     description = models.CharField(_("description"), max_length=255, blank=True)
+    entered_on = models.DateField(_("entered on"), default=localdate, help_text=_("In the company's time zone."))
     source = models.ForeignKey(
         ChargeImport,
         on_delete=models.PROTECT,

@@ -2,11 +2,11 @@
 
 from django.urls import path
 
-from billing import views
+from billing.views import imports
 
 app_name = "billing"
 urlpatterns = [
-    path("imports/", views.imports, name="imports"),
-    path("imports/<int:pk>/", views.show_import, name="import"),
-    path("imports/<int:pk>/start/", views.start_import, name="import_start"),
+    path("imports/", imports.imports, name="imports"),
+    path("imports/<int:pk>/", imports.show_import, name="import"),
+    path("imports/<int:pk>/start/", imports.start_import, name="import_start"),
 ]

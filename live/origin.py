@@ -49,9 +49,12 @@ class Origin(msgspec.Struct, frozen=True):
     received_at: _Moment | None = None
 
 
-def headers(title: str) -> dict[str, Any]:
-    """Return headers for `apply_async(..., headers=…)` that give a run its title, as in "Import of march.txt"."""
-    return {HEADER: {"title": texts.say(title, NAME_CHARS)}}
+def headers(title: str, link: str = "") -> dict[str, Any]:
+    """Return headers for `apply_async(..., headers=…)` that give a run its title, as in "Import of march.txt".
+
+    `link` leads from the run to what it works on: a path of this site, such as "/billing/imports/7/".
+    """
+    return {HEADER: {"title": texts.say(title, NAME_CHARS), "link": texts.say(link, NAME_CHARS) if link else ""}}
 
 
 def is_followed(task: str) -> bool:

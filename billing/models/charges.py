@@ -101,7 +101,7 @@ class Charge(models.Model):
     amount = MoneyField(_("amount"), help_text=_("The total of the line."))
     currency = models.CharField(_("currency"), max_length=3)
     description = models.CharField(_("description"), max_length=255, blank=True)
-    entered_on = models.DateField(_("entered on"), default=localdate, help_text=_("In the company's time zone."))
+    entered_on = models.DateField(_("entered on"), default=localdate, editable=False)
     source = models.ForeignKey(
         ChargeImport,
         on_delete=models.PROTECT,

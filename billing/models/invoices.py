@@ -16,7 +16,6 @@ from billing.models.charges import Charge
 from billing.models.customers import Customer
 from billing.money import CURRENCIES, Money
 
-
 NOTHING = Decimal("0.00")
 
 

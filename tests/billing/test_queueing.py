@@ -15,7 +15,7 @@ from django.utils import timezone
 from kombu import pools
 
 from billing.models import ChargeImport
-from billing.queueing import queue_import
+from billing.tasks.imports import queue_import
 from tat.celery import app
 from tests.billing.files import CSV_HEADER
 

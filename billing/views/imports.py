@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from billing.forms import UploadForm
 from billing.models import ChargeImport
-from billing.queueing import queue_import
+from billing.tasks.imports import queue_import
 
 IMPORTS_PER_PAGE = 50
 LINES_PER_PAGE = 100

@@ -1,31 +1,25 @@
-"""Celery's entry points: ids in, one service called, progress reported."""
+"""The runs of imports."""
 
 from __future__ import annotations
 
 import logging
+import uuid
 from typing import Any
 
 from celery import shared_task
 from celery.contrib.django.task import DjangoTask
 from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from kombu.exceptions import OperationalError as BrokerError
 
+import live
 from billing import importing
+from billing.models import ChargeImport
 from live import progress
 
 logger = logging.getLogger(__name__)
-
-
-@shared_task(name="sum_two_numbers")
-def sum_two_numbers(x: int, y: int) -> int:
-    """Add two numbers."""
-    return x + y
-
-
-@shared_task(name="multiply_two_numbers")
-def multiply_two_numbers(x: int, y: int) -> int:
-    """Multiply two numbers."""
-    return x * y
 
 
 class ImportTask(DjangoTask):
@@ -54,3 +48,21 @@ def import_charges(import_id: int) -> dict[str, int]:
     with progress.bar(total=importing.lines_of(import_id), unit="lines") as bar:
         record = importing.run_import(import_id, on_line=bar.set)
     return {"charges": record.charge_count, "rejected": record.rejected_count}
+
+
+def queue_import(record: ChargeImport) -> bool:
+    """Queue a run for the import; False means that the broker does not answer, and the import waits for a person."""
+    mine = ChargeImport.objects.filter(pk=record.pk).exclude(state=ChargeImport.State.SUCCEEDED)
+    run_id = str(uuid.uuid4())
+    try:
+        with transaction.atomic():
+            mine.update(run_id=run_id, state=ChargeImport.State.WAITING, error="", moved_at=timezone.now())
+            import_charges.apply_async_on_commit(
+                (record.pk,),
+                task_id=run_id,
+                headers=live.headers(title=_("Import of %s") % record.name, link=record.get_absolute_url()),
+            )
+    except BrokerError:
+        mine.filter(run_id=run_id).update(run_id="")
+        return False
+    return True

@@ -89,6 +89,8 @@ class Row(msgspec.Struct, kw_only=True):
     id: str
     task: str
     title: str = ""
+    #: A path of this site: what the run works on; "" for none.
+    link: str = ""
     state: str
     kind: str = Kind.AD_HOC
     #: The name of the schedule that sent it; "" for none.

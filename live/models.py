@@ -14,6 +14,7 @@ class Run(models.Model):
     id = models.CharField(max_length=255, primary_key=True, help_text=_("Celery's task id."))
     task = models.CharField(max_length=255)
     title = models.CharField(max_length=255, blank=True)
+    link = models.CharField(max_length=255, blank=True, help_text=_("A path of this site: what it works on."))
     state = models.CharField(max_length=16, choices=[(state, state) for state in events.STATES])
     kind = models.CharField(max_length=16, choices=[(kind, kind) for kind in events.KINDS])
     schedule = models.CharField(max_length=255, blank=True)

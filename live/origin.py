@@ -13,7 +13,9 @@ from typing import Annotated, Any
 import msgspec
 from celery import current_app, current_task
 from django.core.exceptions import SynchronousOnlyOperation
+from django.core.signals import setting_changed
 from django.db import DatabaseError
+from django.dispatch import receiver
 from django.http import HttpRequest
 from django.utils.functional import LazyObject
 
@@ -31,6 +33,8 @@ current_request: ContextVar[HttpRequest | None] = ContextVar("live_request", def
 _in_beat = False
 #: Microseconds since 1970, up to the year 2112.
 _Moment = Annotated[int, msgspec.Meta(ge=0, lt=2**52)]
+#: A path of this site or nothing: a header may come from anywhere, and a page makes a link of it.
+_Path = Annotated[str, msgspec.Meta(pattern=r"^(/([^/\\\s][^\\\s]*)?)?$", max_length=NAME_CHARS)]
 
 
 class Origin(msgspec.Struct, frozen=True):
@@ -40,6 +44,7 @@ class Origin(msgspec.Struct, frozen=True):
     kind: events.Kind
     queued_at: _Moment
     title: str = ""
+    link: _Path = ""
     schedule: str = ""
     queue: str = ""
     owner: str = ""
@@ -57,9 +62,15 @@ def headers(title: str, link: str = "") -> dict[str, Any]:
     return {HEADER: {"title": texts.say(title, NAME_CHARS), "link": texts.say(link, NAME_CHARS) if link else ""}}
 
 
+@lru_cache(maxsize=4_096)
 def is_followed(task: str) -> bool:
     """Whether runs of this task are shown (LIVE_IGNORE_TASKS)."""
     return not any(fnmatchcase(task, pattern) for pattern in conf.live.IGNORE_TASKS)
+
+
+@receiver(setting_changed)
+def _forget_followed(**_: Any) -> None:
+    is_followed.cache_clear()
 
 
 def note_beat(**_: Any) -> None:
@@ -91,6 +102,7 @@ def of_message(message: dict[str, Any]) -> Origin:
         kind=kind,
         queued_at=current.moment(),
         title=_title((message.get("headers") or {}).get(HEADER)) if is_eager else "",
+        link=_link((message.get("headers") or {}).get(HEADER)) if is_eager else "",
         schedule=schedule,
         queue=texts.say((message.get("delivery_info") or {}).get("routing_key") or "", NAME_CHARS),
         owner=_owner(current_request.get()) if is_eager else "",
@@ -125,6 +137,15 @@ def _title(header: Any) -> str:
     return texts.say(given, NAME_CHARS) if given else ""
 
 
+def _link(header: Any) -> str:
+    """Return the link that `headers` gave, if it is a path of this site."""
+    given = header.get("link") if isinstance(header, dict) and "id" not in header else None
+    try:
+        return msgspec.convert(given or "", _Path)
+    except msgspec.ValidationError:
+        return ""
+
+
 def _begin(message: dict[str, Any], queue: str) -> Origin:
     schedule = texts.say(message.get("periodic_task_name") or "", NAME_CHARS)
     request = current_request.get()
@@ -138,8 +159,8 @@ def _begin(message: dict[str, Any], queue: str) -> Origin:
         kind, owner = events.Kind.SCHEDULED, ""
     else:
         kind, owner = events.Kind.AD_HOC, _owner(request)
-    title = _title(message.get(HEADER))
-    return Origin(str(message["id"]), kind, current.moment(), title, schedule, queue, owner)
+    title, link = _title(message.get(HEADER)), _link(message.get(HEADER))
+    return Origin(str(message["id"]), kind, current.moment(), title, link, schedule, queue, owner)
 
 
 def _owner(request: HttpRequest | None) -> str:

@@ -225,6 +225,7 @@ def _row(info: dict[str, Any], known: origin.Origin, state: str, phase: int, mom
         id=run_id,
         task=_name(info["task"]),
         title=_name(known.title),
+        link=known.link,
         state=state,
         kind=known.kind,
         schedule=_name(known.schedule),

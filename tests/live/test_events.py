@@ -156,7 +156,7 @@ def test_a_row_on_the_wire_has_the_fields_that_were_agreed() -> None:
     fields = json.loads(events.encode(make_row(progress=events.Progress(3, 10, "rows", "reading", 5))))
 
     assert " ".join(fields) == (
-        "id task title state kind schedule queue worker owner attempt progress args kwargs result error queued_at"
+        "id task title link state kind schedule queue worker owner attempt progress args kwargs result error queued_at"
         " received_at started_at finished_at eta parent root group version"
     )
     assert fields["progress"] == {"current": 3, "total": 10, "unit": "rows", "message": "reading", "at": 5}

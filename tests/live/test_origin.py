@@ -60,7 +60,7 @@ class Person:
 
 def test_a_message_says_where_its_run_comes_from(sent: Sent) -> None:
     with served_for(Person()):
-        result = tasks.add.apply_async((1, 2), queue=QUEUE, headers=headers(title="Import of march.txt"))
+        result = tasks.add.apply_async((1, 2), queue=QUEUE, headers=headers("Import of march.txt", "/imports/3/"))
 
     found = sent(result)[origin.HEADER]
 
@@ -69,6 +69,7 @@ def test_a_message_says_where_its_run_comes_from(sent: Sent) -> None:
         "id": result.id,
         "kind": "ad_hoc",
         "title": "Import of march.txt",
+        "link": "/imports/3/",
         "schedule": "",
         "queue": QUEUE,
         "owner": "4711",
@@ -231,3 +232,15 @@ def test_tasks_can_be_left_out_by_pattern(settings: Any, task: str, followed: bo
 
 def test_a_kind_is_one_of_those_that_were_agreed() -> None:
     assert tuple(events.Kind) == ("scheduled", "ad_hoc", "child")
+
+
+@pytest.mark.parametrize(
+    "link",
+    ["//evil.example", "javascript:alert(1)", "https://evil.example/", "/a b", "/\\evil.example", "/" + "x" * 300, 3],
+)
+def test_a_link_that_is_no_path_of_this_site_is_none(sent: Sent, link: Any) -> None:
+    result = tasks.add.apply_async((1, 2), queue=QUEUE, headers={origin.HEADER: {"title": "Import", "link": link}})
+
+    found = sent(result)[origin.HEADER]
+
+    assert (found["title"], found["link"]) == ("Import", "")

@@ -18,6 +18,7 @@
  * @property {string} id
  * @property {string} task
  * @property {string} title
+ * @property {string} link
  * @property {State} state
  * @property {string} kind
  * @property {string} schedule

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from live import events
@@ -47,6 +49,7 @@ class Run(models.Model):
             models.Index(fields=["state", "-queued_at"], name="live_run_state"),
             models.Index(fields=["owner", "-queued_at"], name="live_run_owner"),
             models.Index(fields=["task", "-queued_at"], name="live_run_task"),
+            models.Index(fields=["root"], name="live_run_root", condition=models.Q(root__isnull=False)),
         ]
         permissions = [("view_all_runs", _("Can see the runs of everybody"))]
 
@@ -71,6 +74,36 @@ class Attempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id} attempt {self.number} [{self.state}]"
+
+
+class Notice(models.Model):
+    """A user's wish to be told by e-mail when a run of theirs ends, and whether that is done."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    #: Not a foreign key: the recorder may not know the run yet, and removes it one day.
+    run_id = models.CharField(max_length=255)
+    address = models.URLField(max_length=500, help_text=_("The run's page."))
+    asked_at = models.DateTimeField(default=timezone.now)
+    queued_at = models.DateTimeField(null=True, blank=True, help_text=_("When a task was sent that tells it."))
+    told_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "run_id"], name="live_notice_once")]
+        indexes = [models.Index(fields=["run_id"], name="live_notice_due", condition=models.Q(queued_at=None))]
+
+    def __str__(self) -> str:
+        return f"{self.user} about {self.run_id}"
+
+
+class NoticeDefault(models.Model):
+    """A user who wants to be told of every run of theirs that a person started."""
+
+    user = models.OneToOneField(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+", primary_key=True)
+    since = models.DateTimeField(default=timezone.now)
+    site = models.URLField(max_length=200, help_text=_("What the address of a run's page begins with."))
+
+    def __str__(self) -> str:
+        return str(self.user)
 
 
 class LogPosition(models.Model):

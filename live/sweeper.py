@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 from msgspec.structs import replace
 
-from live import conf, current, events, publish, queries, stream, tracking
+from live import conf, current, events, notices, publish, queries, stream, tracking
 from live.models import Run
 
 logger = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ class Sweeper:
         if now - self._looked_at >= _LOOK_S and now - self._watching_since >= conf.live.WORKER_GONE_S:
             self._looked_at = now
             self.sweep_lost()
+            notices.send_due()
         if now - self._pruned_at >= _PRUNE_S and self.prune() < _PRUNE_RUNS:
             self._pruned_at = now
 
@@ -77,6 +78,7 @@ class Sweeper:
         old = Run.objects.filter(queued_at__lt=horizon, state__in=events.ENDED).order_by("queued_at")
         ids = list(old.values_list("id", flat=True)[:_PRUNE_RUNS])
         Run.objects.filter(id__in=ids).delete()
+        notices.forget(horizon)
         return len(ids)
 
 

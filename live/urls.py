@@ -8,6 +8,7 @@ app_name = "live"
 
 urlpatterns = [
     path("", views.runs, name="runs"),
+    path("tell/<path:run_id>/", views.tell, name="tell"),
     # A caller may choose a task's id, so it may hold a slash.
     path("runs/<path:run_id>/", views.run, name="run"),
 ]

@@ -6,12 +6,13 @@ from typing import Any
 
 import msgspec
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
+from django.shortcuts import redirect, render
+from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
 
-from live import conf, events, queries, topics
+from live import conf, events, notices, queries, topics
 
 #: The last page of a list; who looks for older runs filters.
 MAX_PAGE = 1_000
@@ -51,7 +52,34 @@ def run(request: HttpRequest, run_id: str) -> HttpResponse:
     row = queries.run(viewer, run_id)
     if row is None:
         raise Http404("There is no such run.")
-    return render(request, "live/run.html", {"row": row, "attempts": queries.attempts(viewer, run_id)})
+    context: dict[str, Any] = {"row": row, "attempts": queries.attempts(viewer, run_id)}
+    if row.owner and row.owner == viewer.username:
+        user: Any = request.user
+        context |= {"is_own": True, "has_email": bool(getattr(user, user.get_email_field_name(), ""))}
+        context |= {"is_asked": notices.is_asked(user, run_id), "is_always_told": notices.is_always_told(user)}
+    return render(request, "live/run.html", context)
+
+
+@never_cache
+@require_POST
+@login_required
+def tell(request: HttpRequest, run_id: str) -> HttpResponse:
+    """Note whether the user wants an e-mail when this run of theirs ends, or when any does (`wish`)."""
+    viewer, user, page = queries.Viewer.of(request.user), request.user, reverse("live:run", args=[run_id])
+    row = queries.run(viewer, run_id)
+    if row is None or row.owner != viewer.username or not user.is_authenticated:
+        raise Http404("There is no such run of yours.")
+    site = request.build_absolute_uri("/").rstrip("/")
+    wish = request.POST.get("wish")
+    if wish == "once":
+        notices.ask(user, run_id, f"{site}{page}")
+    elif wish == "not":
+        notices.take_back(user, run_id)
+    elif wish in ("always", "never"):
+        notices.tell_always(user, site, wish == "always")
+    else:
+        return HttpResponseBadRequest("A wish is once, not, always or never.", content_type="text/plain")
+    return redirect(page)
 
 
 @never_cache

@@ -200,7 +200,15 @@ def decode_rows(data: bytes | str) -> list[Row]:
 
 
 def decode_entry(seq: int, data: bytes | str) -> list[Row]:
-    """Decode one entry of the log; a row that nobody can read is logged and left out."""
+    """Decode one entry of the log; a row that nobody can read, or whose state is none of ours, is logged and left."""
+    rows = _decode_what_can_be(seq, data)
+    known = [row for row in rows if row.state in STATES]
+    if len(known) < len(rows):
+        logger.error("Entry %d of the log has a state of none of ours.", seq, extra={"action": "state_unknown"})
+    return known
+
+
+def _decode_what_can_be(seq: int, data: bytes | str) -> list[Row]:
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError) as error:

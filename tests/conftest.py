@@ -13,9 +13,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 
 from scripts import redis_server
+
+# Other tests run beside them, so how long an example takes says nothing.
+hypothesis.settings.register_profile("busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+if not os.environ.get("CI"):
+    hypothesis.settings.load_profile("busy")
 
 _redis: redis_server.RunningRedis | None = None
 _directory: tempfile.TemporaryDirectory[str] | None = None

@@ -6,10 +6,12 @@ TEMPLATES = $(shell find templates live/templates -name '*.html')
 # As on a developer's machine and as in production, and not as a ./run beside it left it.
 APART = TAT_VAR_DIR=$(CURDIR)/.venv/check SECRET_KEY=$$(python3 -c 'import secrets; print(secrets.token_hex(40))')
 DEVELOPED = $(APART) DEBUG=1
+# What marks a text, beside gettext and ngettext, which Babel knows.
+KEYWORDS = -k gettext_lazy -k ngettext_lazy:1,2 -k pgettext_lazy:1c,2
 DEPLOYED = $(APART) DEBUG=0 ALLOWED_HOSTS=tat.example
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench lock venv js
+.PHONY: help run test check bench messages lock venv js
 
 help: ## print this list
 	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,6 +34,13 @@ check: venv js ## all checks that need no running service
 
 bench: venv ## measure, and write bench/RESULTS.md
 	$(BIN)/python -m bench
+
+messages: venv ## extract all texts, update the translations in locale/, and compile them
+	PYTHONPATH=. $(BIN)/pybabel --quiet extract --mapping-file locale/babel.cfg $(KEYWORDS) --add-location file \
+		--sort-by-file --project tat --output-file .venv/messages.pot .
+	$(BIN)/pybabel --quiet update --domain django --input-file .venv/messages.pot --output-dir locale \
+		--no-fuzzy-matching --ignore-obsolete --ignore-pot-creation-date
+	$(BIN)/pybabel --quiet compile --domain django --directory locale --statistics
 
 lock: ## compile requirements*.txt from requirements*.in, with uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \

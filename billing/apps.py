@@ -1,6 +1,7 @@
 """Billing as a Django app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -9,3 +10,10 @@ class BillingConfig(AppConfig):
 
     name = "billing"
     verbose_name = _("Billing")
+
+    def ready(self) -> None:
+        """Make the groups after each `migrate`, when Django has made the rights."""
+        from billing import anymail, roles
+
+        post_migrate.connect(roles.make_groups, sender=self)
+        anymail.connect()

@@ -27,37 +27,52 @@ class Inspected(NamedTuple):
     lines: int
 
 
+class Measured(NamedTuple):
+    """What a file is by its content."""
+
+    sha256: str
+    lines: int
+
+
 def inspect(file: UploadedFile) -> Inspected:
     """Look at the whole file in chunks; a file that cannot be imported is a ValidationError that says why."""
-    if (file.size or 0) > MAX_FILE_MIB * 2**20:
+    measured = measure(file, MAX_FILE_MIB)
+    found = _format_of(header_of(file))
+    if measured.lines < 2:
+        raise ValidationError(_("The file holds a header and no purchases."))
+    return Inspected(file, found, *measured)
+
+
+def measure(file: UploadedFile, limit_mib: int) -> Measured:
+    """Count and hash a file in chunks; one above the limit is a ValidationError before it is read."""
+    if (file.size or 0) > limit_mib * 2**20:
         size_mib = (file.size or 0) // 2**20
         raise ValidationError(
             _("The file has %(size)d MiB, and %(limit)d are allowed: split it, each part with the header.")
-            % {"size": size_mib, "limit": MAX_FILE_MIB}
+            % {"size": size_mib, "limit": limit_mib}
         )
     digest, lines, last = hashlib.sha256(), 0, b""
-    file.seek(0)
-    found = _format_of(file.read(MAX_LINE_BYTES))
     for chunk in file.chunks():
         digest.update(chunk)
         lines += chunk.count(b"\n")
         last = chunk[-1:]
-    lines += last not in (b"\n", b"")
-    if lines < 2:
-        raise ValidationError(_("The file holds a header and no purchases."))
-    return Inspected(file, found, digest.hexdigest(), lines)
+    return Measured(digest.hexdigest(), lines + (last not in (b"\n", b"")))
 
 
-def _format_of(head: bytes) -> Format:
+def header_of(file: UploadedFile) -> bytes:
+    """The first line of a text file without its end; what is no text that we read is a ValidationError."""
+    file.seek(0)
+    head = file.read(MAX_LINE_BYTES)
     if head.startswith(UTF_16):
         raise ValidationError(
             _("The file is UTF-16 text, and UTF-8 was expected. Save it as UTF-8 and upload it again.")
         )
     if b"\0" in head:
-        raise ValidationError(
-            _("The file is not text. Upload the purchases as CSV, not as a spreadsheet or an archive.")
-        )
-    header = head.partition(b"\n")[0].rstrip(b"\r")
+        raise ValidationError(_("The file is not text. Upload it as CSV, not as a spreadsheet or an archive."))
+    return head.partition(b"\n")[0].rstrip(b"\r")
+
+
+def _format_of(header: bytes) -> Format:
     for known in FORMATS.values():
         if known.has_header(header):
             return known

@@ -2,11 +2,57 @@
 
 from django.urls import path
 
-from billing.views import imports
+from billing.views import (
+    bank,
+    charges,
+    customers,
+    documents,
+    exports,
+    imports,
+    inbox,
+    invoice_runs,
+    invoices,
+    mails,
+    payments,
+)
 
 app_name = "billing"
 urlpatterns = [
+    path("customers/", customers.customers, name="customers"),
+    path("customers/add/", customers.add_customer, name="customer_add"),
+    path("customers/<int:pk>/", customers.customer, name="customer"),
+    path("customers/<int:pk>/edit/", customers.edit_customer, name="customer_edit"),
+    path("charges/", charges.charges, name="charges"),
+    path("charges/add/", charges.add_charge, name="charge_add"),
     path("imports/", imports.imports, name="imports"),
     path("imports/<int:pk>/", imports.show_import, name="import"),
     path("imports/<int:pk>/start/", imports.start_import, name="import_start"),
+    path("invoice-runs/", invoice_runs.invoice_runs, name="invoice_runs"),
+    path("invoice-runs/<int:pk>/", invoice_runs.invoice_run, name="invoice_run"),
+    path("invoice-runs/<int:pk>/confirm/", invoice_runs.confirm, name="invoice_run_confirm"),
+    path("invoice-runs/<int:pk>/retry/", invoice_runs.retry, name="invoice_run_retry"),
+    path("invoices/", invoices.invoices, name="invoices"),
+    path("invoices/<int:pk>/", invoices.invoice, name="invoice"),
+    path("invoices/<int:pk>/issue/", invoices.issue, name="invoice_issue"),
+    path("invoices/<int:pk>/void/", invoices.void, name="invoice_void"),
+    path("invoices/<int:pk>/dispute/", invoices.dispute, name="invoice_dispute"),
+    path("invoices/<int:pk>/pay/", payments.pay, name="invoice_pay"),
+    path("payments/", payments.payments, name="payments"),
+    path("bank-imports/", bank.bank_imports, name="bank_imports"),
+    path("bank-imports/<int:pk>/", bank.bank_import, name="bank_import"),
+    path("bank-lines/<int:pk>/", bank.bank_line, name="bank_line"),
+    path("ledger-exports/", exports.ledger_exports, name="ledger_exports"),
+    path("ledger-exports/<int:pk>/", exports.ledger_export, name="ledger_export"),
+    path("ledger-exports/<int:pk>/file/", exports.ledger_export_file, name="ledger_export_file"),
+    path("invoices/<int:pk>/pdf/", documents.invoice_pdf, name="invoice_pdf"),
+    path("invoices/<int:pk>/send/", mails.send, name="invoice_send"),
+    path("invoice-runs/<int:pk>/send/", mails.send_run, name="invoice_run_send"),
+    path("mails/", mails.mails, name="mails"),
+    path("mails/<int:pk>/", mails.mail, name="mail"),
+    path("mails/<int:pk>/decide/", mails.decide, name="mail_decide"),
+    path("inbox/", inbox.inbox, name="inbox"),
+    path("inbox/<str:name>/", inbox.message, name="inbox_message"),
+    path("inbox/<str:name>/html/", inbox.html, name="inbox_html"),
+    path("inbox/<str:name>/raw/", inbox.raw, name="inbox_raw"),
+    path("inbox/<str:name>/<int:number>/", inbox.attachment, name="inbox_attachment"),
 ]

@@ -23,6 +23,8 @@ _PRUNE_S = 60.0
 _PRUNE_RUNS = 1_000
 #: Seconds that the end of a run may take from its worker to the database.
 _UNREPORTED_S = 5.0
+#: Replaced runs whose result is looked for at one look.
+_MAX_REPLACED = 100
 #: Runs called lost at one look.
 _MAX_LOST = 1_000
 
@@ -64,6 +66,7 @@ class Sweeper:
         self._missed = {run.id for run in missed}
         rows = [_stored_end(row) or _orphaned(row) for row in map(queries.to_row, orphaned)]
         rows += [_stored_end(row) or _unreported(row) for row in map(queries.to_row, unreported)]
+        rows += [row for run in _replaced() if (row := _stored_end(queries.to_row(run)))]
         for row in rows:
             publish.publisher().put(row)
             extra = {"action": "run_orphaned", "run_id": row.id, "worker": row.worker}
@@ -99,6 +102,12 @@ def _let_go(runs: QuerySet[Run], beat: stream.Heartbeat | None) -> QuerySet[Run]
     horizon = current.to_time(beat.holding.at) - timedelta(seconds=_UNREPORTED_S)
     taken = runs.alias(taken_at=Coalesce("started_at", "received_at")).filter(taken_at__lt=horizon)
     return taken.exclude(id__in=beat.holding.ids)
+
+
+def _replaced() -> QuerySet[Run]:
+    """Return runs that go on as other tasks, in no worker's hands: that one of these failed, only the result says."""
+    horizon = timezone.now() - timedelta(seconds=_UNREPORTED_S)
+    return Run.objects.filter(state=events.State.RUNNING, worker="", started_at__lt=horizon)[:_MAX_REPLACED]
 
 
 def _stored_end(row: events.Row) -> events.Row | None:

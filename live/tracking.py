@@ -151,7 +151,10 @@ def note_postrun(sender: Any, retval: Any = None, **_: Any) -> None:
         comes_back = retval.requeue and sender.acks_late
         state = events.State.RETRYING if comes_back else events.State.FAILED
         _end_of(sender.request, state, error=texts.error(retval))
-    elif isinstance(retval, Ignore) and str(retval) != REPLACED:
+    elif isinstance(retval, Ignore) and str(retval) == REPLACED:
+        # No worker has it until the last of what stands in its place runs under its id.
+        _end_of(sender.request, events.State.RUNNING, worker="")
+    elif isinstance(retval, Ignore):
         _end_of(sender.request, events.State.CANCELLED, error=events.Error("Ignore", "the task asked to be ignored"))
 
 

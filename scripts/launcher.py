@@ -15,7 +15,7 @@ from types import FrameType
 from typing import NoReturn
 
 from scripts import children, environment, redis_server, run_env
-from scripts.environment import ROOT
+from scripts.environment import PYTHON, ROOT
 from scripts.exceptions import LaunchError
 from scripts.processes import ANSWER_S, HOST, REDIS_STOPS, Processes
 from scripts.supervisor import Child, Supervisor
@@ -75,7 +75,7 @@ def _run(port: int, var: Path) -> int:
     supervisor = Supervisor(logs, ROOT)
     code = 0
     try:
-        redis_url = _start(supervisor, port, var)
+        redis_url = _start(supervisor, port, var, first)
         _say(_banner(address, var, redis_url, first))
         supervisor.watch()
     except Stopped as stopped:
@@ -89,21 +89,27 @@ def _run(port: int, var: Path) -> int:
     return code
 
 
-def _start(supervisor: Supervisor, port: int, var: Path) -> str:
+def _start(supervisor: Supervisor, port: int, var: Path, first: bool) -> str:
     values = run_env.compose(var, port)
     if "REDIS_URL" not in values:
         log = supervisor.fresh_log("redis")
         redis = redis_server.start(var / "redis", redis_server.usual_or_free_port(), logfile=log)
         supervisor.adopt(Child("redis", [], lambda: True, {}, REDIS_STOPS), redis.process)
         values["REDIS_URL"] = redis.url
+    catches_mail = not {"EMAIL_HOST", "EMAIL_BACKEND"} & values.keys()
+    if catches_mail:
+        values |= {"EMAIL_HOST": HOST, "EMAIL_PORT": str(redis_server.free_port())}
     run_env.write(var, values)
     env = {**os.environ, **values, "TAT_VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
     go = var / "prepared"
     go.unlink(missing_ok=True)
     processes = Processes(supervisor, env, port, go)
-    for child in (processes.web(), processes.worker(), processes.beat()):
+    sink = [processes.mail()] if catches_mail else []
+    for child in (processes.web(), processes.worker(), processes.beat(), *sink):
         supervisor.start(child)
-    supervisor.wait_for(["web", "worker", "beat"], ANSWER_S)
+    supervisor.wait_for(["web", "worker", "beat", *(child.name for child in sink)], ANSWER_S)
+    if first:  # beside the rest, so that nobody waits for it; what is left of it when we stop, the reaper ends
+        children.spawn([PYTHON, "manage.py", "demo"], supervisor.fresh_log("demo"), env, ROOT)
     return values["REDIS_URL"]
 
 

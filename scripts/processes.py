@@ -20,6 +20,7 @@ WORKER_PROCESSES = 2
 WEB_STOPS = ((signal.SIGTERM, 2.5),)  # it gives its sockets 2 s for their last frames
 BEAT_STOPS = ((signal.SIGTERM, 1.0),)
 REDIS_STOPS = ((signal.SIGTERM, 1.5),)
+MAIL_STOPS = ((signal.SIGTERM, 1.0),)
 # First Celery's warm shutdown; then its cold one, which gives back what cannot end in time.
 WORKER_STOPS = ((signal.SIGTERM, 3.5), (signal.SIGQUIT, 1.0))
 
@@ -49,6 +50,11 @@ class Processes:
         command += [f"--concurrency={WORKER_PROCESSES}", f"--hostname={WORKER}@%h"]
         command += ["--without-mingle", "--without-gossip"]
         return Child("worker", command, self._worker_is_ready, self._env(), WORKER_STOPS)
+
+    def mail(self) -> Child:
+        """The mail server that keeps what it gets; it needs no database."""
+        command: list[str | Path] = [PYTHON, "manage.py", "mail_sink", "--port", self.env["EMAIL_PORT"]]
+        return Child("mail", command, lambda: self._said("mail", "The mail sink listens"), self._env(), MAIL_STOPS)
 
     def _held(self, what: str, program: str, *arguments: str) -> list[str | Path]:
         return [PYTHON, "-m", "scripts.hold", what, self.go, program, *arguments]

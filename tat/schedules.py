@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.db.models import Q
 from django_celery_beat.models import PeriodicTask
 from django_celery_beat.schedulers import DatabaseScheduler, ModelEntry
 
@@ -30,3 +31,11 @@ class SeedingDatabaseScheduler(DatabaseScheduler):
         """Called by beat at its start with the entries from settings, and with Celery's own."""
         known = set(PeriodicTask.objects.filter(name__in=mapping).values_list("name", flat=True))
         super().update_from_dict({name: entry for name, entry in mapping.items() if name not in known})
+
+    def _get_crontab_exclude_query(self) -> Q:
+        """Hold crontabs of all hours.
+
+        The stock scheduler holds those within two hours of now only, so that a daily or monthly run that fell into a
+        longer pause of beat is left out, and not made up for when beat is back.
+        """
+        return Q(pk__in=[])

@@ -104,6 +104,7 @@ LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 TIME_ZONE = "UTC"
 USE_I18N = True
 USE_TZ = True
+LOCALE_PATHS = [BASE_DIR / "locale"]
 
 STATIC_URL = "static/"
 STATIC_ROOT = VAR_DIR / "static"
@@ -117,6 +118,17 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = DEBUG
 MEDIA_ROOT = VAR_DIR / "media"
+# Each is Django's own. Where nothing is set, ./run starts a mail server that keeps what it gets.
+EMAIL_BACKEND = env.str("EMAIL_BACKEND", default="billing.smtp.EmailBackend")
+EMAIL_HOST = env.str("EMAIL_HOST", default="localhost")
+EMAIL_PORT = env.int("EMAIL_PORT", default=25)
+EMAIL_HOST_USER = os.environ.get("EMAIL_HOST_USER", "")
+EMAIL_HOST_PASSWORD = os.environ.get("EMAIL_HOST_PASSWORD", "")
+EMAIL_USE_TLS = env.bool("EMAIL_USE_TLS", default=False)
+EMAIL_USE_SSL = env.bool("EMAIL_USE_SSL", default=False)
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT", default=20.0)  # seconds, for each answer of the mail server
+#: Where the mail sink of ./run puts what it catches, for the page Inbox.
+BILLING_INBOX_DIR = VAR_DIR / "inbox"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 1_048_576  # bytes; larger uploads go to disk
 
 # Safe outside DEBUG; TLS ends at the proxy in front.

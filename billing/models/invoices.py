@@ -51,7 +51,7 @@ class InvoiceRun(models.Model):
     period_end = models.DateField(_("to"), help_text=_("The last day whose charges are billed."))
     cut_off = models.DateField(_("cut-off day"), help_text=_("Charges that were entered later wait for the next run."))
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.PLANNED)
-    #: `{"customers": n, "charges": n, "totals": {"USD": "1.00"}, "left_out": {reason: n}}`, as it was confirmed.
+    #: What `services.planning.plan` returned when it was last shown; from the confirmation on it stays.
     plan = models.JSONField(_("plan"), default=dict)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", verbose_name=_("created by")
@@ -167,7 +167,7 @@ class Invoice(models.Model):
         VOID = "void", _("void")
 
     #: What may change after issue: what becomes of it, not what it says.
-    FREE = frozenset({"state", "paid", "disputed", "pdf", "pdf_sha256", "pdf_run_id"})
+    FREE = frozenset({"state", "paid", "disputed", "pdf", "pdf_sha256", "pdf_run_id", "pdf_error"})
     OPEN = (State.ISSUED, State.PARTLY_PAID, State.OVERDUE)
 
     kind = models.CharField(_("kind"), max_length=16, choices=Kind, default=Kind.INVOICE)
@@ -199,6 +199,7 @@ class Invoice(models.Model):
     pdf = models.FileField(_("PDF"), upload_to="billing/invoices/", blank=True)
     pdf_sha256 = models.CharField("SHA-256", max_length=64, blank=True)
     pdf_run_id = models.CharField(_("run that makes the PDF"), max_length=36, blank=True)
+    pdf_error = models.CharField(_("why there is no PDF"), max_length=500, blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:

@@ -81,6 +81,21 @@ class Mail(models.Model):
         """The e-mail's page."""
         return reverse("billing:mail", args=[self.pk])
 
+    @property
+    def needs_run(self) -> bool:
+        """Whether it waits and no worker was told."""
+        return self.state == self.State.WAITING and not self.run_id
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a run is at it, or will be."""
+        return self.state in (self.State.WAITING, self.State.SENDING) and bool(self.run_id)
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it is at its end, so that a person may ask for another copy."""
+        return self.state in (self.State.SENT, self.State.FAILED)
+
 
 class Reminder(models.Model):
     """One step of reminding of an invoice; each step happens once."""

@@ -7,6 +7,7 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from billing.bank_reasons import BankReason
 from billing.fields import MoneyField
 from billing.models.customers import Customer
 from billing.models.invoices import Invoice
@@ -79,6 +80,15 @@ class BankLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.line}"
+
+    def get_absolute_url(self) -> str:
+        """The line's page."""
+        return reverse("billing:bank_line", args=[self.pk])
+
+    @property
+    def why(self) -> str:
+        """The reason as a sentence; a person's own words are kept as they are."""
+        return str(BankReason(self.reason).label) if self.reason in BankReason.values else self.reason
 
 
 class Payment(models.Model):

@@ -8,21 +8,24 @@ from typing import Concatenate, ParamSpec
 
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.models import Permission
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import render
 
 P = ParamSpec("P")
-View = Callable[Concatenate[HttpRequest, P], HttpResponse]
+View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
 
 
-def requires(right: str) -> Callable[[View[P]], View[P]]:
-    """Refuse a page to users without the right, such as "billing.confirm_invoicerun", and say which one they lack."""
+def requires(right: str, *others: str) -> Callable[[View[P]], View[P]]:
+    """Refuse a page to users without the right, such as "billing.confirm_invoicerun", and say which one they lack.
+
+    Of several rights one is enough, and the first is the one that a refusal names.
+    """
 
     def decorate(view: View[P]) -> View[P]:
         @login_required
         @wraps(view)
-        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
-            if request.user.has_perm(right):
+        def guarded(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+            if any(request.user.has_perm(each) for each in (right, *others)):
                 return view(request, *args, **kwargs)
             return refuse(request, right)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -13,15 +12,19 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from billing.forms import UploadForm
 from billing.models import ChargeImport
 from billing.tasks.imports import queue_import
+from billing.views.access import refuse, requires
 
 IMPORTS_PER_PAGE = 50
 LINES_PER_PAGE = 100
+ADD, VIEW_ALL = "billing.add_chargeimport", "billing.view_chargeimport"
 
 
-@login_required
+@requires(ADD, VIEW_ALL)
 @require_http_methods(["GET", "HEAD", "POST"])
 def imports(request: HttpRequest) -> HttpResponse:
     """List imports, and take a new file."""
+    if request.method == "POST" and not request.user.has_perm(ADD):
+        return refuse(request, ADD)
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if form.is_valid() and (received := form.receive(request.user)):
         record, is_new = received
@@ -31,7 +34,7 @@ def imports(request: HttpRequest) -> HttpResponse:
     return render(request, "billing/imports.html", {"form": form, "page": page}, status=422 if form.errors else 200)
 
 
-@login_required
+@requires(ADD, VIEW_ALL)
 @require_GET
 def show_import(request: HttpRequest, pk: int) -> HttpResponse:
     """Show one import: its run while it lasts, then what was billed and what was not."""
@@ -40,7 +43,7 @@ def show_import(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "billing/import.html", {"import": record, "page": page})
 
 
-@login_required
+@requires(ADD)
 @require_POST
 def start_import(request: HttpRequest, pk: int) -> HttpResponse:
     """Start an import again that waits or stopped; it goes on where it was."""

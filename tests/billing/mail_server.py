@@ -35,7 +35,7 @@ class MailServer:
         self.connected = 0
         #: Set once "250 Kept" is on its way.
         self.has_kept = threading.Event()
-        self.sessions: list[Any] = []
+        self.transports: list[Any] = []
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -102,8 +102,8 @@ class MailServer:
             self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stopped.wait()
-        for one in self.sessions:
-            one.transport.abort()
+        for transport in self.transports:
+            transport.abort()
         left = asyncio.all_tasks() - {asyncio.current_task()}
         for task in left:
             task.cancel()
@@ -115,7 +115,7 @@ class _Telling(SMTP):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.event_handler.sessions.append(self)
+        self.event_handler.transports.append(transport)
 
     async def _handle_client(self) -> None:
         self.event_handler.connected += 1

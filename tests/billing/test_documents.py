@@ -47,11 +47,12 @@ def files(settings: Any, tmp_path: Path) -> Iterator[Callable[[], list[Path]]]:
 
 
 @pytest.fixture
-def full_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """While it lasts no PDF can be written whole."""
-    with monkeypatch.context() as patch:
-        patch.setattr(Invoice._meta.get_field("pdf"), "storage", FullDisk())
-        yield
+def full_disk(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """No PDF can be written whole, until this is called."""
+    field = Invoice._meta.get_field("pdf")
+    usual = field.storage  # type: ignore[union-attr]
+    monkeypatch.setattr(field, "storage", FullDisk())
+    return lambda: monkeypatch.setattr(field, "storage", usual)
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_a_draft_has_none(files: Callable[[], list[Path]]) -> None:
 
 
 def test_on_a_full_disk_no_half_file_stays_and_the_invoice_says_why(
-    files: Callable[[], list[Path]], full_disk: None, monkeypatch: pytest.MonkeyPatch
+    files: Callable[[], list[Path]], full_disk: Callable[[], None]
 ) -> None:
     invoice = make_invoice()
 
@@ -96,12 +97,14 @@ def test_on_a_full_disk_no_half_file_stays_and_the_invoice_says_why(
     assert not invoice.pdf
     assert "could not be stored: File too large" in invoice.pdf_error
 
-    monkeypatch.setattr(Invoice._meta.get_field("pdf"), "storage", FileSystemStorage())
+    full_disk()
     assert documents.store_pdf(invoice.pk).pdf_error == ""
     assert len(files()) == 1
 
 
-def test_a_mail_waits_while_its_pdf_cannot_be_stored(files: Callable[[], list[Path]], full_disk: None) -> None:
+def test_a_mail_waits_while_its_pdf_cannot_be_stored(
+    files: Callable[[], list[Path]], full_disk: Callable[[], None]
+) -> None:
     invoice = make_invoice()
     mail, _ = mails.ask("invoice", "invoice:1", invoice.customer, invoice.customer.email, invoice)
 

@@ -18,7 +18,7 @@ from tests.harness.wait import until
 
 CELERY = [sys.executable, "-m", "celery", "-A", "tests.harness.app"]
 #: Variables of whoever runs the tests that must not reach the stack.
-FOREIGN = ("DATABASE_", "REDIS_", "ALLOWED_HOSTS", "CELERY_", "DJANGO_", "LIVE_", "TAT_", "JOURNEY_", "PYTEST_", "LOG_")
+FOREIGN = tuple("DATABASE_ EMAIL_ REDIS_ ALLOWED_HOSTS CELERY_ DJANGO_ LIVE_ TAT_ JOURNEY_ PYTEST_ LOG_".split())
 
 
 def environment(**values: str) -> dict[str, str]:
@@ -44,7 +44,10 @@ class Stack:
         self.redis = redis_server.start(directory / "redis")
         self.port = redis_server.free_port()
         self.origin = f"http://127.0.0.1:{self.port}"
+        self.mail_port = redis_server.free_port()
         self.env = environment(
+            EMAIL_HOST="127.0.0.1",
+            EMAIL_PORT=str(self.mail_port),
             TAT_VAR_DIR=str(directory),
             REDIS_URL=self.redis.url,
             DATABASE_URL=database_url,
@@ -55,7 +58,7 @@ class Stack:
         self.ask = self.console.ask
 
     def start(self, *names: str) -> Stack:
-        """Start processes by name (`web`, `worker`, `beat`, `recorder`) side by side, then wait until each answers."""
+        """Start processes by name (web, worker, beat, recorder, mail) side by side, then wait until each answers."""
         for name in names:
             self.processes[name] = Process(name, self._command(name), self.env, self.directory)
         for name in names:
@@ -120,6 +123,7 @@ class Stack:
             "recorder": [sys.executable, "manage.py", "live_recorder"],
             "worker": [*CELERY, "worker", "-c", "2", "-l", "info"],
             "beat": [*CELERY, "beat", "-l", "info"],
+            "mail": [sys.executable, "manage.py", "mail_sink", "--port", str(self.mail_port)],
         }[name]
 
     def _sign(self, name: str) -> Callable[[], object]:
@@ -129,6 +133,7 @@ class Stack:
             "worker": lambda: self.ask("workers"),
             "beat": lambda: "beat: Starting" in process.text(),
             "recorder": lambda: process.text(),
+            "mail": lambda: "The mail sink listens" in process.text(),
         }[name]
 
 

@@ -167,6 +167,18 @@ def replaced(self: Task) -> Any:
     return self.replace(chain(add.s(1, 2), add.s(3)))
 
 
+@shared_task(name="journey.replaced_slowly", bind=True)
+def replaced_slowly(self: Task, gate: str) -> Any:
+    """Put a chain in its own place whose first task waits at a gate, and whose second fails."""
+    return self.replace(chain(wait.si(gate), fail.si("in its place"), add.si(1, 1)))
+
+
+@shared_task(name="journey.pause")
+def pause(seconds: float) -> None:
+    """Take so long."""
+    time.sleep(seconds)
+
+
 @shared_task(name="journey.total")
 def total(numbers: list[int]) -> int:
     """Add up what a group has brought: the body of a chord."""

@@ -8,6 +8,7 @@ from tests.harness.stack import Stack
 from tests.harness.wait import until
 
 Row = dict[str, Any]
+LOOKS_S = 16
 
 
 def family(stack: Stack, count: int, **wanted: str) -> list[Row]:
@@ -97,6 +98,19 @@ def test_a_task_replaced_by_a_chain_ends_with_the_result_of_the_chain(stack: Sta
     row = stack.wait_for_state(run_id, "succeeded")
 
     assert (row["result"], row["owner"]) == ("6", "clerk")
+
+
+def test_a_replaced_run_is_not_lost_while_others_do_its_work_and_fails_with_them(stack: Stack) -> None:
+    run_id = stack.send("journey.replaced_slowly", "replaced", owner="clerk")
+    stack.gates.wait_for_arrival("replaced", seconds=30)
+    # The sweeper looks every 3 s, believes two looks, and gives a run 5 s.
+    stack.wait_for_state(stack.send("journey.pause", LOOKS_S), "succeeded", seconds=60)
+
+    assert (stack.ask("run", run_id)["state"], stack.ask("run", run_id)["worker"]) == ("running", "")
+    stack.gates.open("replaced")
+
+    row = stack.wait_for_state(run_id, "failed", seconds=30)
+    assert row["error"]["type"] == "ValueError"
 
 
 def test_a_run_that_nobody_asked_for_has_no_owner(stack: Stack) -> None:

@@ -1,0 +1,102 @@
+"""The pages of invoices: the list, one invoice, and what a person does with it beside sending and payments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.contrib import messages
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.core.paginator import Paginator
+from django.db.models import Count, QuerySet, Sum
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.views.decorators.http import require_GET, require_POST
+
+from billing import taxes
+from billing.exceptions import NotADraftError, NotVoidableError
+from billing.forms_invoices import InvoiceFilter
+from billing.models import Invoice
+from billing.services import invoicing
+from billing.views.access import requires
+
+INVOICES_PER_PAGE = 50
+LINES_PER_PAGE = 100
+MAX_HISTORY = 100
+
+
+@requires("billing.view_invoice")
+@require_GET
+def invoices(request: HttpRequest) -> HttpResponse:
+    """List invoices, filtered by state, customer, number and run."""
+    form = InvoiceFilter(request.GET)
+    found = form.apply(Invoice.objects.select_related("customer").defer("buyer", "seller"))
+    page = Paginator(found, INVOICES_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "billing/invoices.html", {"form": form, "page": page})
+
+
+@requires("billing.view_invoice")
+@require_GET
+def invoice(request: HttpRequest, pk: int) -> HttpResponse:
+    """Show one invoice with its lines, taxes, notes and history."""
+    record = get_object_or_404(
+        Invoice.objects.select_related("customer", "invoice_run", "corrects", "credit_note"), pk=pk
+    )
+    lines = Paginator(record.lines.order_by("position"), LINES_PER_PAGE).get_page(request.GET.get("page"))
+    is_demand = record.kind == Invoice.Kind.INVOICE
+    context = {
+        "invoice": record,
+        "page": lines,
+        "tax_groups": record.lines.order_by()
+        .values("tax_percent")
+        .annotate(net=Sum("net"), tax=Sum("tax"), lines=Count("pk"))
+        .order_by("tax_percent"),
+        "tax_note": _tax_note(record),
+        "history": _history(record),
+        "is_draft": record.state == Invoice.State.DRAFT,
+        "may_void": is_demand and record.state not in (Invoice.State.DRAFT, Invoice.State.VOID),
+        "may_dispute": is_demand and record.state in Invoice.OPEN,
+    }
+    return render(request, "billing/invoice.html", context)
+
+
+@requires("billing.change_invoice")
+@require_POST
+def issue(request: HttpRequest, pk: int) -> HttpResponse:
+    """Issue a draft."""
+    return _done(request, pk, lambda: invoicing.issue(pk))
+
+
+@requires("billing.void_invoice")
+@require_POST
+def void(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take an invoice back by a credit note."""
+    release = request.POST.get("release") == "1"
+    return _done(request, pk, lambda: invoicing.void(pk, request.user, release_charges=release))
+
+
+@requires("billing.change_invoice")
+@require_POST
+def dispute(request: HttpRequest, pk: int) -> HttpResponse:
+    """Note that the customer contests the invoice, or no longer does."""
+    return _done(request, pk, lambda: invoicing.dispute(pk, request.user, request.POST.get("disputed") == "1"))
+
+
+def _done(request: HttpRequest, pk: int, verb: Callable[[], Invoice]) -> HttpResponse:
+    record = get_object_or_404(Invoice, pk=pk)
+    try:
+        return redirect(verb())
+    except (NotVoidableError, NotADraftError) as error:
+        messages.error(request, str(error))
+        return redirect(record)
+
+
+def _tax_note(record: Invoice) -> str:
+    code = record.buyer.get("tax_note") or (taxes.Note.REVERSE_CHARGE if record.reverse_charge else "")
+    return str(taxes.Note(code).label) if code in taxes.Note.values else ""
+
+
+def _history(record: Invoice) -> QuerySet[LogEntry]:
+    kind = ContentType.objects.get_for_model(Invoice)
+    entries = LogEntry.objects.filter(content_type=kind, object_id=str(record.pk)).select_related("user")
+    return entries.order_by("action_time")[:MAX_HISTORY]

@@ -26,7 +26,9 @@ class PlanForm(forms.Form):
     period_start = _day_field(_("From"))
     period_end = _day_field(_("To"))
     cut_off = _day_field(
-        _("Cut-off day"), initial=today, help_text=_("Charges that were entered later wait for the next run.")
+        _("Cut-off day"),
+        initial=today,
+        help_text=_("Charges that were entered later are left out; plan their period again to bill them."),
     )
 
     def clean(self) -> dict[str, Any]:

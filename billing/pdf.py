@@ -1,7 +1,7 @@
 """An invoice as PDF/A-3, set by Typst: the same invoice gives the same bytes.
 
-What it says goes to the template as data, so nothing in it can be markup. Typst brings fonts for Latin, Greek and
-Cyrillic and takes those of the system for other scripts; a character that no font has is printed as a box.
+What it says goes to the template as data, so nothing in it can be markup. Packages bring fonts for more scripts than
+Typst has of itself, and those of the system come last; a character that no font has is printed as a box.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import json
 import re
 import unicodedata
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -21,6 +22,8 @@ from billing import pdf_texts
 from billing.models import Invoice
 
 TEMPLATE = Path(__file__).parent / "typst" / "invoice.typ"
+#: Installed packages of fonts; the template names what is in them, so that it is taken before the system's.
+FONT_PACKAGES = ("noto_cjk_sans_otc", "pylopdf_fonts_ar", "pylopdf_fonts_hi", "pylopdf_fonts_th")
 BOX = "\u25a1"
 #: Controls, halves of pairs and unassigned characters; no font has them, and none of them is a letter.
 _NO_TEXT = {"Cc", "Cs", "Cn"}
@@ -59,7 +62,8 @@ def _set(content: dict[str, Any]) -> bytes:
 @cache
 def _compiler() -> typst.Compiler:
     """Read the fonts once; it takes longer than an invoice."""
-    return typst.Compiler(input=TEMPLATE, root=TEMPLATE.parent)
+    fonts = [Path(str(files(name))) for name in FONT_PACKAGES]
+    return typst.Compiler(input=TEMPLATE, root=TEMPLATE.parent, font_paths=fonts)
 
 
 def _plain(value: Any, boxed: frozenset[str]) -> Any:

@@ -15,6 +15,16 @@ from billing.models import Invoice, InvoiceLine
 from billing.taxes import Note
 
 NOTHING = Decimal("0.00")
+#: Countries share Han characters and draw some of them differently.
+HAN = {
+    "CN": "Noto Sans CJK SC",
+    "HK": "Noto Sans CJK HK",
+    "JP": "Noto Sans CJK JP",
+    "KR": "Noto Sans CJK KR",
+    "MO": "Noto Sans CJK HK",
+    "TW": "Noto Sans CJK TC",
+}
+HAN_ELSEWHERE = HAN["CN"]
 
 
 def language_of(invoice: Invoice) -> str:
@@ -32,6 +42,7 @@ def content_of(invoice: Invoice) -> dict[str, Any]:
     title = f"{heading(invoice)} {invoice.number}"
     return {
         "language": get_language(),
+        "han": HAN.get(invoice.buyer.get("country", ""), HAN_ELSEWHERE),
         "title": title,
         "date": {"year": on.year, "month": on.month, "day": on.day},
         "page": gettext("Page {n} of {m}"),

@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import current_app
 from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
@@ -106,8 +107,9 @@ def _ask_by_default() -> None:
             owner=user.get_username(),
             kind=events.Kind.AD_HOC,
             state__in=events.ENDED,
-            queued_at__gte=max(horizon, default.since),
+            queued_at__gte=default.since,
         )
+        ended = ended.alias(ended_at=Coalesce("finished_at", "queued_at")).filter(ended_at__gte=horizon)
         Notice.objects.bulk_create(
             [
                 Notice(user=user, run_id=run_id, address=f"{default.site}{_path(run_id)}")

@@ -200,4 +200,6 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    # aiosmtpd's: at INFO it tells each line of each SMTP dialogue.
+    "loggers": {"mail.log": {"level": "WARNING"}},
 }

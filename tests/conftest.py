@@ -92,6 +92,15 @@ def redis(redis_url: str) -> Iterator[Any]:
         yield client
 
 
+@pytest.fixture(autouse=True)
+def _in_the_language_of_the_settings() -> Iterator[None]:
+    """Forget the language of the last request: Django leaves it to the thread, and so to the next test."""
+    yield
+    from django.utils import translation
+
+    translation.deactivate()
+
+
 @pytest.fixture
 def clerk(db: None) -> Any:
     """A user who sees own runs only."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from random import Random
 from typing import Any
 
+from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -33,8 +34,9 @@ def is_done() -> bool:
     return ours().filter(kind=Invoice.Kind.CREDIT_NOTE).exists()
 
 
-def make(clerk: Any, manager: Any, random: Random) -> None:
-    """Do all that, in the caller's transaction."""
+def make(clerk: Any, manager: Any) -> None:
+    """Do all that, in short transactions; what was done before is left as it is."""
+    random = Random(people.SEED)
     overdue.mark_overdue(today())
     send_invoices(clerk, random)
     remind()
@@ -44,35 +46,38 @@ def make(clerk: Any, manager: Any, random: Random) -> None:
 
 def send_invoices(clerk: Any, random: Random) -> None:
     """Ask for the e-mails of the newest invoices as a clerk does, and say what became of each without sending it."""
-    newest = ours().filter(kind=Invoice.Kind.INVOICE).select_related("customer")[:SENT_INVOICES]
-    asked = [_ask(invoice, clerk) for invoice in newest]
-    for mail in asked:
-        assert mail.invoice is not None and mail.invoice.issued_on is not None
-        _note_sent(mail, mail.invoice.issued_on)
-    special = random.sample(asked, FAILED_MAILS + UNCLEAR_MAILS + WAITING_MAILS)
-    for mail in special[:FAILED_MAILS]:
-        _note(mail, Mail.State.FAILED, NO_MAILBOX)
-    for mail in special[FAILED_MAILS:-WAITING_MAILS]:
-        _note(mail, Mail.State.UNCLEAR, LOST)
-    for mail in special[-WAITING_MAILS:]:
-        _note(mail, Mail.State.WAITING, "")
-    _save(asked)
+    newest = list(ours().filter(kind=Invoice.Kind.INVOICE).select_related("customer")[:SENT_INVOICES])
+    special = random.sample(newest, FAILED_MAILS + UNCLEAR_MAILS + WAITING_MAILS)
+    failed, unclear = special[:FAILED_MAILS], special[FAILED_MAILS:-WAITING_MAILS]
+    for invoice in newest:
+        with transaction.atomic():
+            mail, is_new = _ask(invoice, clerk)
+            if not is_new:
+                continue
+            if invoice not in special:
+                assert invoice.issued_on is not None
+                _note_sent(mail, invoice.issued_on)
+            elif invoice in failed:
+                _note(mail, Mail.State.FAILED, NO_MAILBOX)
+            elif invoice in unclear:
+                _note(mail, Mail.State.UNCLEAR, LOST)
 
 
 def remind() -> None:
     """Take the steps that were due on some days until today, of a few invoices."""
-    late = list(reminders.due(today()).filter(customer__number__in=people.numbers())[:REMINDED_INVOICES])
-    for days in (28, 14, 0):
-        day = today() - timedelta(days=days)
-        outcomes = [reminders.remind(invoice.pk, day) for invoice in late]
-        made = [outcome.mail for outcome in outcomes if outcome.mail]
-        for mail in made:
-            _note_sent(mail, day)
-        _save(made)
+    reminded = ours().filter(reminders__isnull=False).distinct()
+    late = reminders.due(today()).filter(customer__number__in=people.numbers()).exclude(pk__in=reminded.values("pk"))
+    for invoice in list(late[: max(0, REMINDED_INVOICES - reminded.count())]):
+        with transaction.atomic():
+            for days in (28, 14, 0):
+                day = today() - timedelta(days=days)
+                mail = reminders.remind(invoice.pk, day).mail
+                if mail:
+                    _note_sent(mail, day)
 
 
-def _ask(invoice: Invoice, clerk: Any) -> Mail:
-    mail, _is_new = mails.ask(
+def _ask(invoice: Invoice, clerk: Any) -> tuple[Mail, bool]:
+    return mails.ask(
         kind=Mail.Kind.INVOICE,
         subject_key=f"invoice:{invoice.pk}",
         customer=invoice.customer,
@@ -80,20 +85,17 @@ def _ask(invoice: Invoice, clerk: Any) -> Mail:
         invoice=invoice,
         asked_by=clerk,
     )
-    return mail
 
 
 def _note_sent(mail: Mail, day: date) -> None:
-    mail.created_at = mail.changed_at = mail.sent_at = moment(day)
-    mail.state, mail.tries, mail.message_id = Mail.State.SENT, 1, f"<demo-{mail.pk}@example.com>"
+    then = moment(day)
+    _write(mail, then, Mail.State.SENT, created_at=then, sent_at=then, message_id=f"<demo-{mail.pk}@example.com>")
 
 
 def _note(mail: Mail, state: Mail.State, error: str) -> None:
-    mail.state, mail.error, mail.sent_at, mail.message_id = state, error, None, ""
-    mail.tries = int(state != Mail.State.WAITING)
-    mail.changed_at = timezone.now()
+    _write(mail, timezone.now(), state, error=error)
 
 
-def _save(mails_: list[Mail]) -> None:
-    names = ["state", "tries", "error", "message_id", "created_at", "changed_at", "sent_at"]
-    Mail.objects.bulk_update(mails_, names, batch_size=100)
+def _write(mail: Mail, changed_at: datetime, state: Mail.State, **fields: Any) -> None:
+    # Not save(): it would set `changed_at` to now.
+    Mail.objects.filter(pk=mail.pk).update(state=state, tries=1, changed_at=changed_at, **fields)

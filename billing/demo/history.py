@@ -1,7 +1,7 @@
 """What the demo's company did until today: months of charges, invoice runs and payments, through the real services.
 
-Each step is one transaction and does nothing when it was done before, so that a demo that was killed goes on, and
-others who write meanwhile wait for a step at most.
+Each step is one short transaction and does nothing when it was done before, so that a demo that was killed goes on,
+and others who write meanwhile (SQLite lets one write at a time) wait for a fraction of a second.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ MONTHS = 8
 BUYERS = 0.62
 MAX_PURCHASES = 6
 
+UNPAID = (Invoice.State.ISSUED, Invoice.State.OVERDUE)
+
 Say = Callable[[str], object]
 
 
@@ -43,9 +45,9 @@ def seed(say: Say = lambda text: None) -> bool:
     for start in months_before(first_of_this, MONTHS):
         count = bill_month(start, customers, manager)
         say(f"{start:%Y-%m}: {count} invoices")
-    with transaction.atomic():
+    if not Charge.objects.filter(customer__in=customers, day__gte=first_of_this).exists():
         add_charges(first_of_this, today(), customers)
-        aftermath.make(clerk, manager, Random(people.SEED))
+    aftermath.make(clerk, manager)
     return True
 
 
@@ -60,7 +62,6 @@ def make_users() -> tuple[Any, Any]:
     return made[0], made[1]
 
 
-@transaction.atomic
 def make_customers() -> list[Customer]:
     """Make the customers that are missing, and return them all."""
     wanted = people.make_customers(timezone.now())
@@ -68,26 +69,32 @@ def make_customers() -> list[Customer]:
     return list(Customer.objects.filter(number__in=people.numbers()).order_by("number"))
 
 
-@transaction.atomic
 def bill_month(start: date, customers: list[Customer], manager: Any) -> int:
-    """Let a month happen: its charges, its invoice run, and what was paid of it; return how many invoices it made."""
+    """Let a month happen: its charges, its invoice run, and what was paid of it; return how many invoices it has."""
     end = last_day_of_month(start)
-    if InvoiceRun.objects.filter(period_start=start, period_end=end, created_by=manager).exists():
-        return 0
-    add_charges(start, end, customers)
-    run = invoice_runs.plan(start, end, end, manager)
-    invoice_runs.confirm(run.pk, manager, planning.digest(run.plan))
-    issued_on = end + timedelta(days=1)
-    then = moment(issued_on)
-    InvoiceRun.objects.filter(pk=run.pk).update(issued_on=issued_on, created_at=then, confirmed_at=then)
+    mine = InvoiceRun.objects.filter(period_start=start, period_end=end, created_by=manager)
+    run = mine.first() or begin_month(start, end, customers, manager)
     for part in invoice_runs.make_parts(run.pk):
         part_billing.bill_part(part.pk)
     # No run of Celery made these parts, so there is none to look at.
     run.parts.update(run_id="")
+    run.invoices.update(created_at=run.confirmed_at)
     invoices = list(run.invoices.order_by("pk"))
-    run.invoices.update(created_at=then)
     pay(invoices, Random(f"{people.SEED} {start}"))
     return len(invoices)
+
+
+@transaction.atomic
+def begin_month(start: date, end: date, customers: list[Customer], manager: Any) -> InvoiceRun:
+    """Add a month's charges, and confirm their invoice run on the day after it."""
+    add_charges(start, end, customers)
+    run = invoice_runs.plan(start, end, end, manager)
+    invoice_runs.confirm(run.pk, manager, planning.digest(run.plan))
+    run.refresh_from_db()
+    run.issued_on = end + timedelta(days=1)
+    run.created_at = run.confirmed_at = moment(run.issued_on)
+    run.save()
+    return run
 
 
 def add_charges(start: date, end: date, customers: list[Customer]) -> None:
@@ -113,6 +120,11 @@ def pay(invoices: list[Invoice], random: Random) -> None:
         amount = invoice.total
         if habit < 0.07:
             amount = Money((amount.amount / 2).quantize(CENT), amount.currency)
-        if day <= today() and amount:
-            paid = payments.record(amount, day, invoice=invoice, reference=f"Invoice {invoice.number}")
-            Payment.objects.filter(pk=paid.pk).update(entered_at=moment(day))
+        if day <= today() and amount and not invoice.paid and invoice.state in UNPAID:
+            _pay(invoice, amount, day)
+
+
+@transaction.atomic
+def _pay(invoice: Invoice, amount: Money, day: date) -> None:
+    paid = payments.record(amount, day, invoice=invoice, reference=f"Invoice {invoice.number}")
+    Payment.objects.filter(pk=paid.pk).update(entered_at=moment(day))

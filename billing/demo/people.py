@@ -14,7 +14,7 @@ from billing import vat
 from billing.models import Customer
 
 SEED = 1950
-FIRST_NUMBER = 10_001
+FIRST_NUMBER = 100_001  # above those of the files that people try first
 CUSTOMERS = 320
 #: The share of businesses; the others are people, who have no VAT id.
 BUSINESSES = 0.7

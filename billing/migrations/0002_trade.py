@@ -189,7 +189,7 @@ class Migration(migrations.Migration):
                 (
                     "cut_off",
                     models.DateField(
-                        help_text="Charges that were entered later wait for the next run.", verbose_name="cut-off day"
+                        help_text="Charges that were entered later are left out; plan their period again to bill them.", verbose_name="cut-off day"
                     ),
                 ),
                 (

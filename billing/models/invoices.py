@@ -49,7 +49,10 @@ class InvoiceRun(models.Model):
 
     period_start = models.DateField(_("from"), help_text=_("The first day whose charges are billed."))
     period_end = models.DateField(_("to"), help_text=_("The last day whose charges are billed."))
-    cut_off = models.DateField(_("cut-off day"), help_text=_("Charges that were entered later wait for the next run."))
+    cut_off = models.DateField(
+        _("cut-off day"),
+        help_text=_("Charges that were entered later are left out; plan their period again to bill them."),
+    )
     state = models.CharField(_("state"), max_length=16, choices=State, default=State.PLANNED)
     #: What `services.planning.plan` returned when it was last shown; from the confirmation on it stays.
     plan = models.JSONField(_("plan"), default=dict)

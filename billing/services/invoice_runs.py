@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -46,6 +46,7 @@ def confirm(run_id: int, user: Any, seen: str) -> bool:
     run = InvoiceRun.objects.select_for_update().get(pk=run_id)
     if run.state != State.PLANNED:
         raise RunNotConfirmableError(_("This run was confirmed before."))
+    _wait_for_charges_under_way()
     known = planning.plan(run.period_start, run.period_end, run.cut_off)
     is_unchanged = planning.digest(known) == seen
     run.plan = known
@@ -56,6 +57,16 @@ def confirm(run_id: int, user: Any, seen: str) -> bool:
         run.confirmed_by, run.confirmed_at, run.issued_on = user, timezone.now(), today()
     run.save()
     return is_unchanged
+
+
+def _wait_for_charges_under_way() -> None:
+    """Wait until whoever is writing charges has committed, and let nobody write until we have.
+
+    Else one with a lower id than the plan's last could appear after the confirmation. SQLite has one writer anyway.
+    """
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("LOCK TABLE billing_charge IN SHARE MODE")
 
 
 @transaction.atomic

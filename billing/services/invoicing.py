@@ -43,9 +43,9 @@ def build(
 
 
 def stamp(invoice: Invoice, number: str, on: date, seller: dict[str, str]) -> None:
-    """Turn a draft in memory into an issued invoice; from here on what it says stands."""
+    """Turn a draft in memory into an issued invoice, paid if it asks for nothing; from here on what it says stands."""
     invoice.number = number
-    invoice.state = Invoice.State.ISSUED
+    invoice.state = Invoice.State.ISSUED if invoice.gross else Invoice.State.PAID
     invoice.issued_on = on
     invoice.due_on = on + timedelta(days=invoice.customer.payment_days)
     invoice.seller = seller

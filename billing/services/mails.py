@@ -198,7 +198,7 @@ def decide(mail_id: int, user: Any, was_sent: bool) -> Mail:
 def take_up_stuck() -> list[Mail]:
     """Return mails that wait though no run works on them, to be queued again; what was left in `sending` is unclear."""
     now = timezone.now()
-    stuck = Mail.objects.select_for_update().filter(changed_at__lt=now - STUCK_AFTER)
+    stuck = Mail.objects.select_for_update(of=("self",)).filter(changed_at__lt=now - STUCK_AFTER)
     stuck.filter(state=State.SENDING).update(
         state=State.UNCLEAR, error=_("The worker ended while the e-mail was being sent."), changed_at=now
     )

@@ -35,7 +35,8 @@ def add_charge(request: HttpRequest) -> HttpResponse:
     if request.method == "POST" and form.is_valid():
         saved = form.save()
         messages.success(
-            request, _("The charge of %(charge)s is kept, and billed by the next run.") % {"charge": saved}
+            request,
+            _("The charge of %(charge)s is kept, and billed by the next run of its period.") % {"charge": saved},
         )
         return redirect(reverse("billing:charges", query={"customer": saved.customer.number}))
     return render(request, "billing/charge_form.html", {"form": form}, status=422 if form.errors else 200)

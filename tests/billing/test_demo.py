@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
+from django.db import connection, transaction
 from django.db.models import Sum
 from django.utils import timezone
 
@@ -22,11 +23,14 @@ from billing.demo import history, people
 from billing.demo.clock import last_day_of_month, months_before
 from billing.demo.traffic import Office
 from billing.models import Charge, ChargeImport, Customer, Invoice, InvoiceLine, InvoiceRun, Mail, Payment, Reminder
+from billing.services import invoice_runs, invoicing, mails, part_billing, payments, reminders
 from billing.services.charges import unbilled
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tax_rates")]
 
 MONTHS, CUSTOMERS = 4, 60
+#: Of one transaction, some 1 ms each.
+MAX_QUERIES_AT_ONCE = 80
 
 
 @pytest.fixture(autouse=True)
@@ -104,6 +108,60 @@ def test_one_that_was_interrupted_goes_on_where_it_was() -> None:
     assert Customer.objects.count() == CUSTOMERS
     demo()
     assert everything() == after
+
+
+@pytest.mark.parametrize(
+    ("module", "verb", "calls"),
+    [
+        (invoice_runs, "confirm", 1),
+        (part_billing, "bill_part", 2),
+        (payments, "record", 40),
+        (mails, "ask", 5),
+        (reminders, "remind", 8),
+        (invoicing, "void", 0),
+    ],
+)
+def test_one_that_was_killed_in_any_step_comes_to_the_same_end(
+    module: Any, verb: str, calls: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with transaction.atomic():
+        demo()
+        whole = everything()
+        transaction.set_rollback(True)
+    real, made = getattr(module, verb), []
+
+    def die(*arguments: Any, **more: Any) -> Any:
+        made.append(1)
+        if len(made) > calls:
+            raise KeyboardInterrupt
+        return real(*arguments, **more)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(module, verb, die)
+        demo()
+    assert everything() != whole
+    demo()
+
+    assert everything() == whole
+
+
+@pytest.mark.django_db(transaction=True)
+def test_others_can_write_every_now_and_then() -> None:
+    if connection.vendor != "sqlite":
+        pytest.skip("Only SQLite lets one write at a time.")
+    queries_of: list[int] = [0]
+
+    def count(execute: Any, sql: str, *rest: Any) -> Any:
+        if sql.startswith("BEGIN"):
+            queries_of.append(0)
+        queries_of[-1] += connection.in_atomic_block or sql.startswith("BEGIN")
+        return execute(sql, *rest)
+
+    with connection.execute_wrapper(count):
+        demo()
+
+    assert len(queries_of) > CUSTOMERS
+    assert max(queries_of) <= MAX_QUERIES_AT_ONCE
 
 
 def test_nobody_can_log_in_as_a_user_of_the_demo() -> None:

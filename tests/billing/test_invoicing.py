@@ -17,7 +17,7 @@ from billing import taxes
 from billing.exceptions import CannotBillError, IssuedInvoiceError, NotADraftError, NotVoidableError
 from billing.models import Charge, Customer, Invoice, InvoiceLine, NumberSequence, Payment
 from billing.money import Money
-from billing.services import invoicing, payments
+from billing.services import invoicing, overdue, payments
 from tests.billing.test_money import half_up
 from tests.billing.trade import make_charge, make_customer
 
@@ -88,6 +88,18 @@ def test_a_draft_has_no_number_and_its_issue_gives_one_with_day_and_due_day(draf
     assert issued.open == Money(Decimal("12.02"), "EUR")
     assert issued.seller["name"] == "Nordlicht Tonträger GmbH"
     assert issued.buyer["address"] == "Weg 1"
+
+
+def test_an_invoice_over_nothing_is_paid_from_its_issue_on_and_never_overdue() -> None:
+    customer = make_customer(payment_days=0)
+    free = invoicing.make_draft(customer, [make_charge(customer, "0.00")])
+
+    issued = invoicing.issue(free.pk, ON)
+
+    assert (issued.gross, issued.paid) == (Decimal("0.00"), Decimal("0.00"))
+    assert overdue.mark_overdue(date(2026, 12, 31)) == 0
+    assert Invoice.objects.get(pk=issued.pk).state == "paid"
+    assert invoicing.void(issued.pk).gross == Decimal("0.00")
 
 
 def test_only_a_draft_is_issued_and_only_once(issued: Invoice) -> None:

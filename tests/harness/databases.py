@@ -1,4 +1,4 @@
-"""Fresh databases for the stacks, migrated once, then copied: SQLite files, or in the PostgreSQL of DATABASE_URL."""
+"""Fresh databases for the stacks, migrated once, then copied: SQLite files, or in a PostgreSQL (of DATABASE_URL)."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.harness.need import ROOT
 class Databases:
     """Hands out the addresses of migrated databases; `close` drops those that are in a PostgreSQL."""
 
-    def __init__(self, directory: Path, env: dict[str, str]) -> None:
-        server = os.environ.get("DATABASE_URL", "")
+    def __init__(self, directory: Path, env: dict[str, str], server: str | None = None) -> None:
+        server = os.environ.get("DATABASE_URL", "") if server is None else server
         self.directory = directory
         self.server = server if server.startswith(("postgres", "psql")) else ""
         self._made: list[str] = []

@@ -9,6 +9,9 @@ from typing import TypeVar
 
 import pytest
 
+from scripts import postgres_server
+from scripts.exceptions import PostgresServerError
+
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,6 +37,15 @@ def chromium() -> str:
 def node() -> str:
     """Return the path of Node.js."""
     return require(shutil.which("node"), "No Node.js: install node 18 or newer to run the tests in JavaScript.")
+
+
+def own_postgres() -> postgres_server.RunningPostgres:
+    """Return a PostgreSQL that was started for the caller, who may restart it and has to stop it."""
+    try:
+        postgres_server.find_programs()
+    except PostgresServerError as error:
+        require(None, str(error))
+    return postgres_server.start()
 
 
 def postgres_url() -> str:

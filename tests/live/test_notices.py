@@ -13,7 +13,7 @@ from django.utils import timezone
 from kombu.exceptions import OperationalError
 
 from live import notices, tasks
-from live.models import Notice, Run
+from live.models import Notice, NoticeDefault, Run
 from tests.live.mailbox import Mailbox
 
 pytestmark = pytest.mark.django_db
@@ -173,3 +173,13 @@ def test_a_wish_that_is_none_is_refused(client: Client, person: Any, running_run
 
     assert client.post(f"/live/tell/{running_run.pk}/", {"wish": "perhaps"}).status_code == 400
     assert client.get(f"/live/tell/{running_run.pk}/").status_code == 405
+
+
+def test_a_long_run_is_told_of_by_default_too(person: Any, make_run: Callable[..., Run], sent: list[int]) -> None:
+    now = timezone.now()
+    notices.tell_always(person, "https://example.com", True)
+    NoticeDefault.objects.update(since=now - timedelta(hours=9))
+    make_run("succeeded", queued_at=now - timedelta(hours=8), finished_at=now)
+    make_run("succeeded", queued_at=now - timedelta(hours=8), finished_at=now - timedelta(hours=7))
+
+    assert notices.send_due() == 1

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import time
+import signal
+import threading
 from random import Random
 from typing import Any
 
@@ -44,12 +45,14 @@ class Command(BaseCommand):
     def _work(self, rate: float) -> None:
         office = Office(get_user_model()._default_manager.get(username=roles.CLERK), Random())
         self.stdout.write(f"Working, about {rate:g} times a minute, until Ctrl-C.")
-        try:
-            while True:
-                self.stdout.write(office.work())
-                time.sleep(office.random.expovariate(rate / 60))
-        except KeyboardInterrupt:
-            self.stdout.write("Stopped.")
+        stopped = threading.Event()
+        # Not by KeyboardInterrupt, which a library's callback may swallow.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stopped.set())
+        while not stopped.is_set():
+            self.stdout.write(office.work())
+            stopped.wait(office.random.expovariate(rate / 60))
+        self.stdout.write("Stopped.")
 
 
 def _rate(text: str) -> float:

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -23,6 +23,8 @@ from billing.services import planning
 PART_CUSTOMERS = 500
 #: A run whose parts wait and that wrote no invoice for so long may be started again; doing so too early is harmless.
 STALLED_AFTER = timedelta(seconds=120)
+#: Seconds that a confirmation waits for charges that are being written.
+MAX_LOCK_WAIT_S = 10
 State, Part = InvoiceRun.State, InvoiceRunPart.State
 
 
@@ -65,8 +67,12 @@ def _wait_for_charges_under_way() -> None:
     Else one with a lower id than the plan's last could appear after the confirmation. SQLite has one writer anyway.
     """
     if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE billing_charge IN SHARE MODE")
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(f"SET LOCAL lock_timeout = '{MAX_LOCK_WAIT_S}s'")
+                cursor.execute("LOCK TABLE billing_charge IN SHARE MODE")
+        except OperationalError as error:
+            raise RunNotConfirmableError(_("Charges are being written. Confirm again in a moment.")) from error
 
 
 @transaction.atomic

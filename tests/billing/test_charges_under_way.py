@@ -41,11 +41,20 @@ begins = run.state == "running" or invoice_runs.confirm(run.pk, run.created_by, 
 run.refresh_from_db()
 print(begins, trade.bill(run).plan["totals"], [str(invoice.net) for invoice in run.invoices.all()])
 """
+REFUSED = """
+user = get_user_model().objects.get()
+run = invoice_runs.plan(trade.START, trade.END, trade.CUT_OFF, user)
+try:
+    invoice_runs.confirm(run.pk, user, planning.digest(run.plan))
+except RunNotConfirmableError as error:
+    print(f"{InvoiceRun.objects.get().state}: {error}")
+"""
 IMPORTS = """
 import django
 django.setup()
 from django.contrib.auth import get_user_model
 from django.db import transaction
+from billing.exceptions import RunNotConfirmableError
 from billing.models import Customer, InvoiceRun
 from billing.services import invoice_runs, planning
 from tests.billing import trade
@@ -102,3 +111,14 @@ def test_what_was_not_committed_when_the_plan_was_seen_is_not_billed_unseen(data
     begins, _ = confirmer.communicate(timeout=DONE_S)
     assert start(BILL).communicate(timeout=DONE_S)[0] == "True {'EUR': '30.00'} ['30.00']\n"
     assert begins == "False\n"
+
+
+def test_a_confirmation_does_not_wait_for_ever_for_charges_that_are_written(database: str, start: Start) -> None:
+    assert start(MAKE_CUSTOMER).wait(DONE_S) == 0
+    writer = start(WRITE_A_CHARGE)
+    assert writer.stdout is not None and writer.stdout.readline() == "written\n"
+
+    said, _ = start(f"invoice_runs.MAX_LOCK_WAIT_S = 1\n{REFUSED}").communicate(timeout=DONE_S)
+    writer.communicate("\n", timeout=DONE_S)
+
+    assert said == "planned: Charges are being written. Confirm again in a moment.\n"

@@ -15,7 +15,7 @@ import msgspec
 import redis
 from celery import chain, chord, group
 from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import connection
 from django.http import HttpRequest
@@ -82,12 +82,16 @@ def workers() -> list[str]:
         return []
 
 
-def make_user(username: str, password: str = "", superuser: bool = False, sees_all: bool = False) -> None:
-    """Make a user who may log in."""
+def make_user(
+    username: str, password: str = "", superuser: bool = False, sees_all: bool = False, role: str = ""
+) -> None:
+    """Make a user who may log in, with the rights of a role in billing (`billing/roles.py`)."""
     user, _ = get_user_model().objects.get_or_create(username=username)
     user.is_staff = user.is_superuser = superuser
     user.set_password(password or username)
     user.save()
+    if role:
+        user.groups.add(Group.objects.get(name=role))
     if sees_all:
         user.user_permissions.add(Permission.objects.get(codename="view_all_runs"))
 

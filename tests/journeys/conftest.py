@@ -39,8 +39,8 @@ def _making(databases: Databases, directories: pytest.TempPathFactory) -> Iterat
         stack = Stack(directories.mktemp("stack"), databases.fresh(), **settings)
         made.append(stack)
         stack.ask("make_user", "admin", superuser=True)
-        stack.ask("make_user", "clerk")
-        stack.ask("make_user", "other")
+        stack.ask("make_user", "clerk", role="clerk")
+        stack.ask("make_user", "other", role="clerk")
         return stack.start(*names)
 
     try:

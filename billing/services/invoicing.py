@@ -16,9 +16,10 @@ from billing.company import company, today
 from billing.exceptions import CannotBillError, NotADraftError, NotVoidableError
 from billing.models import Charge, Customer, Invoice, InvoiceLine, Payment
 from billing.money import Money
-from billing.services import numbering
+from billing.services import numbering, planning
 
 NOTHING = Decimal("0.00")
+MAX_DRAFT_CHARGES = 1_000
 Period = tuple[date, date]
 
 
@@ -80,6 +81,24 @@ def make_draft(customer: Customer, charges: Iterable[Charge], period: Period | N
     invoice.save()
     InvoiceLine.objects.bulk_create(lines)
     return invoice
+
+
+@transaction.atomic
+def draft_unbilled(customer_id: int) -> Invoice:
+    """Make a draft of what a customer has unbilled, the oldest first. Raises CannotBillError."""
+    customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
+    unbilled = planning.unbilled().filter(customer=customer, currency=customer.currency, amount__gt=0)
+    return make_draft(customer, unbilled.order_by("day", "pk")[:MAX_DRAFT_CHARGES])
+
+
+@transaction.atomic
+def discard(invoice_id: int) -> Customer:
+    """Throw a draft away; its charges are unbilled again. Raises NotADraftError."""
+    invoice = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice_id)
+    if invoice.state != Invoice.State.DRAFT:
+        raise NotADraftError(_("Invoice %(number)s was issued before.") % {"number": invoice.number})
+    invoice.delete()
+    return invoice.customer
 
 
 @transaction.atomic

@@ -14,9 +14,9 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
 from billing import taxes
-from billing.exceptions import NotADraftError, NotVoidableError
+from billing.exceptions import CannotBillError, NotADraftError, NotVoidableError
 from billing.forms_invoices import InvoiceFilter
-from billing.models import Invoice
+from billing.models import Customer, Invoice
 from billing.services import invoicing
 from billing.views.access import requires
 
@@ -62,6 +62,25 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
 
 @requires("billing.change_invoice")
 @require_POST
+def draft(request: HttpRequest, pk: int) -> HttpResponse:
+    """Make a draft of what a customer has unbilled."""
+    record = get_object_or_404(Customer, pk=pk)
+    try:
+        return redirect(invoicing.draft_unbilled(pk))
+    except CannotBillError as error:
+        messages.error(request, str(error))
+        return redirect(record)
+
+
+@requires("billing.change_invoice")
+@require_POST
+def discard(request: HttpRequest, pk: int) -> HttpResponse:
+    """Throw a draft away."""
+    return _done(request, pk, lambda: invoicing.discard(pk))
+
+
+@requires("billing.change_invoice")
+@require_POST
 def issue(request: HttpRequest, pk: int) -> HttpResponse:
     """Issue a draft."""
     return _done(request, pk, lambda: invoicing.issue(pk))
@@ -82,7 +101,7 @@ def dispute(request: HttpRequest, pk: int) -> HttpResponse:
     return _done(request, pk, lambda: invoicing.dispute(pk, request.user, request.POST.get("disputed") == "1"))
 
 
-def _done(request: HttpRequest, pk: int, verb: Callable[[], Invoice]) -> HttpResponse:
+def _done(request: HttpRequest, pk: int, verb: Callable[[], Invoice | Customer]) -> HttpResponse:
     record = get_object_or_404(Invoice, pk=pk)
     try:
         return redirect(verb())

@@ -174,3 +174,33 @@ def test_the_list_asks_as_much_for_many_invoices_as_for_one(page: Client, django
 
     with django_assert_max_num_queries(8):
         page.get(LIST)
+
+
+def test_a_draft_of_what_is_unbilled_is_made_on_the_customers_page_and_issued(page: Client) -> None:
+    customer = make_customer()
+    make_charge(customer, "10.00")
+    make_charge(customer, "0.00")
+    make_charge(customer, "5.00")
+
+    answer = page.post(f"/billing/customers/{customer.pk}/draft/", follow=True)
+
+    draft = Invoice.objects.get()
+    assert (draft.state, draft.net, draft.number) == ("draft", Decimal("15.00"), None)
+    assert "Issue" in answer.text
+    page.post(f"/billing/invoices/{draft.pk}/issue/")
+    assert Invoice.objects.get().state == "issued"
+    again = page.post(f"/billing/customers/{customer.pk}/draft/")
+    assert (again.status_code, Invoice.objects.count()) == (302, 1)
+
+
+def test_a_discarded_draft_leaves_its_charges_unbilled_and_an_issued_one_stays(page: Client) -> None:
+    customer = make_customer()
+    make_charge(customer, "10.00")
+    draft = invoicing.draft_unbilled(customer.pk)
+
+    page.post(f"/billing/invoices/{draft.pk}/discard/")
+
+    assert not Invoice.objects.exists()
+    issued = invoicing.issue(invoicing.draft_unbilled(customer.pk).pk, ON)
+    page.post(f"/billing/invoices/{issued.pk}/discard/")
+    assert Invoice.objects.get().pk == issued.pk

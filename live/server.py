@@ -25,6 +25,10 @@ logger = logging.getLogger(__name__)
 _MAX_WAITING_BYTES = 256 * 1024
 #: Seconds between two looks at a socket that does not read.
 _LOOK_S = 0.05
+#: Seconds until a socket is open; after a restart hundreds of pages come back at once, and daphne's 5 are too few then.
+_HANDSHAKE_S = 30
+#: Connections that wait to be taken; Twisted's 50 are few for the same reason.
+_BACKLOG = 1_024
 #: Seconds that sockets have to take their last frames, and requests their answer, when the server stops.
 _FAREWELL_S = 2.0
 
@@ -123,13 +127,14 @@ def serve(application: Any, host: str, port: int) -> None:
     gc.set_threshold(700, 10, 100)
     # `Server.run` makes its factory from this name, and has no other place for one.
     daphne.server.HTTPFactory = BoundedFactory
-    endpoint = f"tcp:port={port}:interface={host.replace(':', chr(92) + ':')}"
+    endpoint = f"tcp:port={port}:backlog={_BACKLOG}:interface={host.replace(':', chr(92) + ':')}"
     BoundedServer(
         application=application,
         endpoints=[endpoint],
         websocket_max_message_size=conf.live.MAX_FRAME_BYTES,
         websocket_max_frame_size=conf.live.MAX_FRAME_BYTES,
         websocket_timeout=-1,
+        websocket_handshake_timeout=_HANDSHAKE_S,
         request_buffer_size=65_536,
         server_name="tat",
     ).run()

@@ -6,27 +6,24 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Q, QuerySet
+from django.db.models import BigIntegerField, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from billing.company import today
+from billing.forms_charges import DayField
 from billing.models import Invoice, InvoiceRun
 from billing.services import invoice_runs
 
 MAX_SEARCH_CHARS = 200
 
 
-def _day_field(label: Any, **fields: Any) -> forms.DateField:
-    return forms.DateField(label=label, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"), **fields)
-
-
 class PlanForm(forms.Form):
     """The period of an invoice run, and the day after which entered charges wait."""
 
-    period_start = _day_field(_("From"))
-    period_end = _day_field(_("To"))
-    cut_off = _day_field(
-        _("Cut-off day"),
+    period_start = DayField(label=_("From"))
+    period_end = DayField(label=_("To"))
+    cut_off = DayField(
+        label=_("Cut-off day"),
         initial=today,
         help_text=_("Charges that were entered later are left out; plan their period again to bill them."),
     )
@@ -49,16 +46,21 @@ class PlanForm(forms.Form):
 
 
 class InvoiceFilter(forms.Form):
-    """What a list of invoices is narrowed to; a value that is none is not applied, and said so."""
+    """What the list of invoices is asked for, in its address."""
 
     q = forms.CharField(label=_("Number"), max_length=MAX_SEARCH_CHARS, required=False)
     customer = forms.CharField(label=_("Customer"), max_length=MAX_SEARCH_CHARS, required=False)
     state = forms.ChoiceField(label=_("State"), choices=[("", _("all")), *Invoice.State.choices], required=False)
-    run = forms.IntegerField(label=_("Run"), required=False, widget=forms.HiddenInput)
+    run = forms.IntegerField(
+        label=_("Run"), min_value=1, max_value=BigIntegerField.MAX_BIGINT, required=False, widget=forms.HiddenInput
+    )
 
-    def apply(self, invoices: QuerySet[Invoice]) -> QuerySet[Invoice]:
-        """Return the invoices that match."""
-        given = self.cleaned_data if self.is_valid() else {}
+    def found(self) -> QuerySet[Invoice]:
+        """Find what was asked for; a filter that is wrong finds nothing, and says why."""
+        if not self.is_valid():
+            return Invoice.objects.none()
+        given = self.cleaned_data
+        invoices = Invoice.objects.select_related("customer").defer("buyer", "seller")
         if number := given.get("q"):
             invoices = invoices.filter(number__icontains=number.strip())
         if name := given.get("customer", "").strip():

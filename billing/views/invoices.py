@@ -9,7 +9,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet, Sum
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_GET, require_POST
 
@@ -30,8 +30,7 @@ MAX_HISTORY = 100
 def invoices(request: HttpRequest) -> HttpResponse:
     """List invoices, filtered by state, customer, number and run."""
     form = InvoiceFilter(request.GET)
-    found = form.apply(Invoice.objects.select_related("customer").defer("buyer", "seller"))
-    page = Paginator(found, INVOICES_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(form.found(), INVOICES_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "billing/invoices.html", {"form": form, "page": page})
 
 
@@ -98,7 +97,10 @@ def void(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 def dispute(request: HttpRequest, pk: int) -> HttpResponse:
     """Note that the customer contests the invoice, or no longer does."""
-    return _done(request, pk, lambda: invoicing.dispute(pk, request.user, request.POST.get("disputed") == "1"))
+    disputed = request.POST.get("disputed")
+    if disputed not in ("0", "1"):
+        return HttpResponseBadRequest("What is disputed is 1, and 0 no longer.", content_type="text/plain")
+    return _done(request, pk, lambda: invoicing.dispute(pk, request.user, disputed == "1"))
 
 
 def _done(request: HttpRequest, pk: int, verb: Callable[[], Invoice | Customer]) -> HttpResponse:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from billing.exceptions import MailDecidedError
+from billing.forms_mails import MailFilter
 from billing.models import Invoice, InvoiceRun, Mail
 from billing.services import mails as verbs
 from billing.tasks.mails import queue_invoice_run, send_again, send_invoice
@@ -23,15 +24,9 @@ MAILS_PER_PAGE = 50
 @require_safe
 def mails(request: HttpRequest) -> HttpResponse:
     """List e-mails, newest first: all, or those in a state, or a customer's."""
-    found = Mail.objects.select_related("customer", "invoice").defer("invoice__buyer", "invoice__seller")
-    state, customer = request.GET.get("state", ""), request.GET.get("customer", "")
-    if state in Mail.State.values:
-        found = found.filter(state=state)
-    if customer:
-        found = found.filter(customer__number=customer[:32])
-    page = Paginator(found, MAILS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "states": Mail.State.choices, "state": state, "customer": customer}
-    return render(request, "billing/mails.html", context)
+    form = MailFilter(request.GET)
+    page = Paginator(form.found(), MAILS_PER_PAGE).get_page(request.GET.get("page"))
+    return render(request, "billing/mails.html", {"form": form, "page": page})
 
 
 @requires("billing.view_mail")
@@ -47,9 +42,12 @@ def mail(request: HttpRequest, pk: int) -> HttpResponse:
 def decide(request: HttpRequest, pk: int) -> HttpResponse:
     """Take a person's word: an unclear one went out, or is to be sent (again)."""
     record = get_object_or_404(Mail.objects.select_related("customer", "invoice"), pk=pk)
-    if request.POST.get("decision") == "again":
-        return redirect(send_again(record, request.user))
+    decision = request.POST.get("decision")
+    if decision not in ("sent", "again"):
+        return HttpResponseBadRequest("A decision is sent or again.", content_type="text/plain")
     try:
+        if decision == "again":
+            return redirect(send_again(record, request.user))
         verbs.decide(record.pk, request.user, was_sent=True)
     except MailDecidedError as error:
         messages.info(request, str(error))

@@ -105,7 +105,9 @@ def test_a_second_click_on_the_confirmation_changes_nothing(page: Client) -> Non
     ("fields", "said"),
     [
         ({"period_end": "2026-02-01"}, "cannot end before it"),
-        ({"period_start": "2026-02-30"}, "Enter a valid date"),
+        ({"period_start": "0001-01-01"}, "must lie between 1970-01-01 and 2099"),
+        ({"cut_off": "9999-12-31"}, "must lie between 1970-01-01 and 2099"),
+        ({"period_start": "2026-02-30"}, "must be a day that exists"),
         ({"cut_off": ""}, "This field is required"),
     ],
 )

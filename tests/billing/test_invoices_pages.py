@@ -55,13 +55,22 @@ def test_the_list_is_filtered_by_state_customer_and_number(page: Client) -> None
     assert shown(q="00002", state="issued") == []
 
 
-def test_a_filter_that_is_none_is_said_and_shows_no_error_page(page: Client) -> None:
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"state": "nonsense", "page": "999"}, "Select a valid choice"),
+        ({"run": "x"}, "Enter a whole number."),
+        ({"run": "9" * 31}, "less than or equal to 9223372036854775807"),
+        ({"q": "\0"}, "Null characters are not allowed."),
+    ],
+)
+def test_a_filter_that_is_wrong_finds_nothing_and_says_why(page: Client, query: dict[str, str], sentence: str) -> None:
     make_issued()
 
-    answer = page.get(LIST, {"state": "nonsense", "run": "x", "page": "999"})
+    answer = page.get(LIST, query)
 
-    assert answer.status_code == 200
-    assert "Select a valid choice" in answer.text
+    assert (answer.status_code, sentence in answer.text) == (200, True)
+    assert "No invoice matches." in answer.text
 
 
 def test_pages_keep_the_filter(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,6 +150,16 @@ def test_a_dispute_is_noted_and_taken_back(page: Client) -> None:
         invoice.refresh_from_db()
         assert invoice.disputed is (wanted == "1")
     assert "No longer disputed." in page.get(invoice.get_absolute_url()).text
+
+
+def test_a_dispute_that_says_neither_changes_nothing(page: Client) -> None:
+    invoice = make_issued()
+    Invoice.objects.update(disputed=True)
+
+    answer = page.post(f"{invoice.get_absolute_url()}dispute/")
+
+    invoice.refresh_from_db()
+    assert (answer.status_code, invoice.disputed) == (400, True)
 
 
 def test_the_list_shows_what_is_open(page: Client) -> None:

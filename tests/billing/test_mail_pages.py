@@ -120,6 +120,22 @@ def test_the_list_is_filtered_and_needs_few_queries(page: Client, django_assert_
     assert [text.count("<tr data-state") for text in (everything, failed, one)] == [3, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ({"customer": "\0"}, "Null characters are not allowed."),
+        ({"customer": "nobody"}, "There is no customer with the number nobody."),
+        ({"state": "nonsense"}, "Select a valid choice"),
+    ],
+)
+def test_a_filter_that_is_wrong_finds_nothing_and_says_why(page: Client, query: dict[str, str], sentence: str) -> None:
+    mails.ask("invoice", "invoice:1", make_customer(), "a@example.com")
+
+    text = page.get("/billing/mails/", query).text
+
+    assert (sentence in text, "No e-mail matches." in text) == (True, True)
+
+
 def test_an_unclear_mail_asks_a_person_who_decides(page: Client) -> None:
     invoice = make_invoice()
     mail, _ = mails.ask("invoice", f"invoice:{invoice.pk}", invoice.customer, "a@example.com", invoice)
@@ -134,6 +150,33 @@ def test_an_unclear_mail_asks_a_person_who_decides(page: Client) -> None:
 
     late = page.post(f"/billing/mails/{mail.pk}/decide/", {"decision": "sent"}, follow=True)
     assert "nothing to decide" in late.text
+
+
+@pytest.mark.parametrize("values", [{}, {"decision": "perhaps"}])
+def test_without_a_decision_an_unclear_mail_stays_unclear(page: Client, values: dict[str, str]) -> None:
+    mail, _ = mails.ask("invoice", "invoice:1", make_customer(), "a@example.com")
+    Mail.objects.update(state="unclear")
+
+    answer = page.post(f"/billing/mails/{mail.pk}/decide/", values)
+
+    mail.refresh_from_db()
+    assert (answer.status_code, mail.state) == (400, "unclear")
+
+
+def test_two_who_send_an_unclear_mail_again_at_once_send_it_once(page: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    mail, _ = mails.ask("invoice", "invoice:1", make_customer(), "a@example.com")
+    Mail.objects.update(state="unclear")
+    real = mails.decide
+
+    def second(*args: Any, **more: Any) -> Mail:
+        real(*args, **more)
+        return real(*args, **more)
+
+    monkeypatch.setattr(mails, "decide", second)
+    answer = page.post(f"/billing/mails/{mail.pk}/decide/", {"decision": "again"}, follow=True)
+
+    assert (answer.status_code, "There is nothing to decide" in answer.text) == (200, True)
+    assert Mail.objects.count() == 1
 
 
 def test_sent_again_an_unclear_mail_waits_and_a_sent_one_has_a_second_copy(page: Client) -> None:

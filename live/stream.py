@@ -34,10 +34,19 @@ _APPEND = """
 if redis.call('HGET', KEYS[2], 'id') ~= ARGV[1] then return false end
 return redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[2], '0-*', 'rows', ARGV[3])
 """
+#: Also tells the last number given: the entry itself may have megabytes, or be trimmed already.
 _BEGIN_LIFE = """
-if redis.call('HGET', KEYS[1], 'life') == ARGV[1] then return redis.call('HGET', KEYS[1], 'id') end
-redis.call('HSET', KEYS[1], 'id', ARGV[2], 'life', ARGV[1])
-return ARGV[2]
+if redis.call('HGET', KEYS[1], 'life') ~= ARGV[1] then
+  redis.call('HSET', KEYS[1], 'id', ARGV[2], 'life', ARGV[1])
+end
+local last = '0-0'
+if redis.call('EXISTS', KEYS[2]) == 1 then
+  local info = redis.call('XINFO', 'STREAM', KEYS[2])
+  for at = 1, #info, 2 do
+    if info[at] == 'last-generated-id' then last = info[at + 1] end
+  end
+end
+return {redis.call('HGET', KEYS[1], 'id'), last}
 """
 _BEAT = """
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2] .. ' ' .. redis.call('TIME')[1] .. ' ' .. ARGV[3])
@@ -60,7 +69,7 @@ class Entry(NamedTuple):
 
 
 class Head(NamedTuple):
-    """Where the log stands; seq 0 means that it is empty."""
+    """Where the log stands: the last number that an entry was given, 0 before the first."""
 
     epoch: str
     seq: int
@@ -116,6 +125,11 @@ def _seq(entry_id: bytes) -> int:
     return int(entry_id.rpartition(b"-")[2])
 
 
+def _head(answer: Any) -> Head:
+    epoch, last = answer
+    return Head(epoch.decode(), _seq(last))
+
+
 def _entries(answer: Any) -> list[Entry]:
     return [Entry(_seq(entry_id), fields.get(b"rows", b"[]")) for entry_id, fields in answer]
 
@@ -150,14 +164,7 @@ class Log:
 
     def look_for_life(self) -> str:
         """Learn the epoch, and name a new one when the server began another life. Raises RedisTooOld."""
-        try:
-            life = _life(self.redis.info("server"))
-            self._connected_anew = False
-            self.epoch = self._begin(keys=[key("epoch")], args=[life, secrets.token_hex(6)]).decode()
-        except BaseException:
-            self._connected_anew = True
-            raise
-        return self.epoch
+        return self.head().epoch
 
     def append(self, rows: bytes) -> int:
         """Append one batch and return its seq. Raises EpochChanged when the log began another life."""
@@ -176,9 +183,16 @@ class Log:
         return _seq(answer)
 
     def head(self) -> Head:
-        """Return the epoch, looked up anew, and the last seq."""
-        epoch = self.look_for_life()
-        return Head(epoch, _last_seq(self.redis.xrevrange(key("log"), count=1)))
+        """Return the epoch, looked up anew as `look_for_life` does, and the last seq."""
+        try:
+            life = _life(self.redis.info("server"))
+            self._connected_anew = False
+            head = _head(self._begin(keys=[key("epoch"), key("log")], args=[life, secrets.token_hex(6)]))
+        except BaseException:
+            self._connected_anew = True
+            raise
+        self.epoch = head.epoch
+        return head
 
     def read(self, after: int, count: int, block_ms: int | None = None) -> list[Entry]:
         """Return the entries after a seq, at most `count`; wait for the first as long as `block_ms`, None for not."""
@@ -218,10 +232,6 @@ class Log:
         self.redis.close()
 
 
-def _last_seq(answer: Any) -> int:
-    return _seq(answer[0][0]) if answer else 0
-
-
 class AsyncLog:
     """The log for a hub's event loop: reads only."""
 
@@ -232,8 +242,7 @@ class AsyncLog:
     async def head(self) -> Head:
         """Return the epoch, naming a new one when the server began another life, and the last seq."""
         life = _life(await self.redis.info("server"))
-        epoch = await self._begin(keys=[key("epoch")], args=[life, secrets.token_hex(6)])
-        return Head(epoch.decode(), _last_seq(await self.redis.xrevrange(key("log"), count=1)))
+        return _head(await self._begin(keys=[key("epoch"), key("log")], args=[life, secrets.token_hex(6)]))
 
     async def read(self, after: int, count: int) -> list[Entry]:
         """Return the entries after a seq, at most `count`."""

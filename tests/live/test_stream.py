@@ -124,6 +124,31 @@ async def test_a_hub_sees_the_same_log(log: stream.Log, async_log: stream.AsyncL
     assert await async_log.read(3, 1) == []
 
 
+async def test_to_learn_the_head_costs_little_however_large_the_last_entry_is(
+    log: stream.Log, async_log: stream.AsyncLog, redis: Any
+) -> None:
+    def sent() -> int:
+        return int(redis.info("stats")["total_net_output_bytes"])
+
+    log.append(b"x" * 1_000_000)
+    before = sent()
+
+    assert await asyncio.to_thread(log.head) == await async_log.head() == stream.Head(log.epoch, 1)
+    assert sent() - before < 100_000
+
+
+async def test_the_head_of_a_log_that_was_emptied_stays_where_it_was(
+    log: stream.Log, async_log: stream.AsyncLog, redis: Any
+) -> None:
+    for _ in range(3):
+        log.append(EMPTY)
+
+    redis.xtrim(stream.key("log"), maxlen=0, approximate=False)
+
+    assert log.head() == await async_log.head() == stream.Head(log.epoch, 3)
+    assert log.append(EMPTY) == 4
+
+
 def test_recorded_entries_are_dropped_and_the_numbers_go_on(log: stream.Log, settings: Any) -> None:
     for _ in range(1_000):
         log.append(EMPTY)

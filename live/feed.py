@@ -96,7 +96,8 @@ class Feed:
         stored = {**reading.stored, **self._rows}
         for row in ahead:
             before = stored.get(row.id)
-            stored[row.id] = self._apply(before, row, before is not None or row.id in asked or is_new(row))
+            self._apply(before, row, before is not None or row.id in asked or is_new(row))
+            stored[row.id] = row if before is None else events.merge(before, row)
         self.loaded = True
 
     def begin_epoch(self, epoch: str) -> None:
@@ -110,11 +111,11 @@ class Feed:
             before = self._rows.get(row.id, before)
             self._apply(before, row, before is not None or is_new)
 
-    def _apply(self, before: events.Row | None, row: events.Row, is_known: bool) -> events.Row:
+    def _apply(self, before: events.Row | None, row: events.Row, is_known: bool) -> None:
         was_in = before is not None and self.key.in_scope(before)
-        after = row if before is None else events.merge(before, row)
         if not was_in and not self.key.in_scope(row):
-            return after
+            return
+        after = row if before is None else events.merge(before, row)
         is_in = self.key.in_scope(after)
         if not is_known:
             self.doubtful = True
@@ -128,7 +129,6 @@ class Feed:
         if len(self._rows) < self.key.limit and self._floor is not None:
             self.doubtful = True
         self.changed = True
-        return after
 
     def _count(self, before: events.Row | None, after: events.Row | None) -> None:
         for row, step in ((before, -1), (after, 1)):
@@ -179,14 +179,15 @@ class Feed:
             self._snapshot = self._frame({"epoch": self.epoch, "seq": self.seq, "runs": list(self.sent.values())})
         return self._snapshot
 
-    def resume(self, changed: set[str]) -> str:
-        """Return what changed for a socket that was away, given the runs that changed since.
+    def resume(self, changed: set[str]) -> str | None:
+        """Return what changed for a socket that was away, given the runs of the viewer's to see that changed since.
 
-        When one has left the list, an unchanged run may have moved up into it, so then the whole list goes.
+        None when one of them is not on the list: it may have left it, and an unchanged one may have moved up.
         """
-        removed = [run_id for run_id in changed if run_id not in self.sent]
-        rows = [row for row in self.sent.values() if removed or row.id in changed]
-        return self._frame({"seq": self.seq, "runs": rows, "removed": removed, "resumed": True})
+        if not changed <= self.sent.keys():
+            return None
+        rows = [row for row in self.sent.values() if row.id in changed]
+        return self._frame({"seq": self.seq, "runs": rows, "removed": [], "resumed": True})
 
     def _frame(self, fields: dict[str, Any]) -> str:
         fields["counts"] = self._sent_counts

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,6 +25,8 @@ _MAX_AHEAD = 1_000
 #: Seconds between two looks at the head while something is wrong, and for how many seconds after it.
 _RETRY_S = 0.25
 _WATCHFUL_S = 5.0
+#: Seconds until a task that was cancelled and has not ended is cancelled again.
+_END_AGAIN_S = 0.1
 
 
 class Follower:
@@ -132,13 +134,16 @@ class Follower:
         return True
 
     async def _catch_up(self) -> None:
+        before = self.tail.seq  # the news may go beyond the head while that is on its way here
         head = await self.log.head()
-        if head.epoch != self.tail.epoch or head.seq < self.tail.seq:
+        if head.epoch != self.tail.epoch or head.seq < before:
             await self._begin_epoch(head)
-        while self.tail.seq < head.seq and (entries := await self.log.read(self.tail.seq, _READ_ENTRIES)):
-            if entries[0].seq > self.tail.seq + 1:
+        while self.tail.seq < head.seq:
+            entries = await self.log.read(self.tail.seq, _READ_ENTRIES)
+            first = entries[0].seq if entries else head.seq + 1
+            if first > self.tail.seq + 1:
                 logger.warning("The log dropped entries unread.", extra={"action": "follow_missed"})
-                self._begin(head.epoch, entries[0].seq - 1)
+                self._begin(head.epoch, first - 1)
             for entry in entries:
                 # The news may have brought it while the log was being read.
                 if entry.seq > self.tail.seq:
@@ -175,3 +180,19 @@ class Follower:
                     merge_tries(found, events.decode_entry(entry.seq, entry.rows))
             after = entries[-1].seq
         return dict(sorted(found.items()))
+
+
+async def end(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel tasks until each has ended.
+
+    Once is not always enough: Python 3.11's `wait_for`, through which redis-py sends, loses a cancellation that meets
+    the end of what it waits for.
+    """
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        ended, left = await asyncio.wait(left, timeout=_END_AGAIN_S)
+        for task in ended:
+            # Asked for, so that asyncio does not complain of an error that nobody looked at.
+            task.cancelled() or task.exception()

@@ -18,10 +18,10 @@ from django.db import Error, close_old_connections
 
 from live import conf, events, queries, recorder, stream
 from live.feed import Feed, FeedKey
-from live.follower import Follower
+from live.follower import Follower, end
 from live.outbox import Outbox
 from live.pace import Pace
-from live.tail import Change, Try, merge_tries
+from live.tail import Change, unrecorded
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -48,6 +48,8 @@ class Hub:
     def __init__(self) -> None:
         self.loop = asyncio.get_running_loop()
         self.feeds: dict[FeedKey, Feed] = {}
+        #: The same by the one run that they are of, those of lists under None: most changes concern few of them.
+        self._feeds_of: dict[str | None, set[Feed]] = {}
         #: Called, each with nothing, when the contact with Redis is lost or found again.
         self.on_contact: set[Callable[[], None]] = set()
         self._pool = ThreadPoolExecutor(conf.live.DATABASE_THREADS, thread_name_prefix="live-read")
@@ -87,9 +89,7 @@ class Hub:
 
     async def stop(self) -> None:
         """End all that runs beside; for tests and the end of the process."""
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.follower.log.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -113,7 +113,7 @@ class Hub:
         """
         async with asyncio.timeout(_SUBSCRIBE_S):
             await self.follower.ready.wait()
-            feed = self.feeds.setdefault(key, Feed(key))
+            feed = self._feed(key)
             feed.waiting += 1
             try:
                 while not feed.loaded or feed.restarting:
@@ -123,11 +123,24 @@ class Hub:
                 feed.waiting -= 1
                 self._forget_unused(feed)
         outbox.forget(sub)
-        changed = self.follower.tail.changed_since(self.epoch, since[1]) if since and since[0] == feed.epoch else None
-        if changed is None:
+        resumed = self._resume(feed, since) if since else None
+        if resumed is None:
             outbox.fall_behind(sub)
         else:
-            outbox.put(sub, "changes", feed.resume(changed))
+            outbox.put(sub, "changes", resumed)
+
+    def _feed(self, key: FeedKey) -> Feed:
+        if key not in self.feeds:
+            self.feeds[key] = Feed(key)
+            self._feeds_of.setdefault(key.run_id or None, set()).add(self.feeds[key])
+        return self.feeds[key]
+
+    def _resume(self, feed: Feed, since: tuple[str, int]) -> str | None:
+        """Return what changed since, or None when only the whole list will do."""
+        if since[0] != feed.epoch:
+            return None
+        changed = self.follower.tail.changed_since(self.epoch, since[1], feed.key.viewer.may_see)
+        return None if changed is None else feed.resume(changed)
 
     def unsubscribe(self, key: FeedKey, outbox: Outbox, sub: str) -> None:
         """Take a subscription back; a feed without any is forgotten."""
@@ -140,8 +153,13 @@ class Hub:
         self._forget_unused(feed)
 
     def _forget_unused(self, feed: Feed) -> None:
-        if not feed.outboxes and not feed.waiting:
-            self.feeds.pop(feed.key, None)
+        if feed.outboxes or feed.waiting or feed.key not in self.feeds:
+            return
+        del self.feeds[feed.key]
+        alike = self._feeds_of[feed.key.run_id or None]
+        alike.discard(feed)
+        if not alike:
+            del self._feeds_of[feed.key.run_id or None]
 
     def snapshot(self, key: FeedKey) -> str | None:
         """Return the snapshot of a feed in use, without its opening."""
@@ -183,7 +201,7 @@ class Hub:
             await self.follower.reach(*reading.position)
             newest = tail.rows_since(self.epoch, begun_at) if tail.life == life else None
             if newest is not None:
-                return reading, _unrecorded(ahead, newest, tail.rows_since(*reading.position)), asked
+                return reading, unrecorded(ahead, newest, tail.rows_since(*reading.position)), asked
         raise ConnectionError(f"The log overtook {_MAX_READINGS} readings of the database.")
 
     async def _recorded(self) -> tuple[str, int]:
@@ -191,7 +209,7 @@ class Hub:
 
     def _apply(self, changes: list[Change]) -> None:
         for change in changes:
-            for feed in self.feeds.values():
+            for feed in (*self._feeds_of.get(None, ()), *self._feeds_of.get(change.row.id, ())):
                 feed.apply(*change)
         self._plan_flush()
 
@@ -232,10 +250,7 @@ class Hub:
         feed.refreshing = True
         begun = time.monotonic()
         try:
-            await self._load(feed)
-        except FAILURES as error:
-            logger.warning("A feed cannot be read again. %s", error, extra={"action": "feed_waits"})
-            feed.doubtful = True  # also one that was only read again for safety's sake
+            await self._read_again(feed)
         finally:
             await asyncio.sleep(max(0.0, _REFRESH_S - (time.monotonic() - begun)))
             feed.refreshing = False
@@ -246,7 +261,16 @@ class Hub:
         while True:
             await asyncio.sleep(_REREAD_S)
             for feed in list(self.feeds.values()):
-                await self._refresh(feed)
+                await self._read_again(feed)
+                if feed.doubtful:
+                    self._plan_flush()
+
+    async def _read_again(self, feed: Feed) -> None:
+        try:
+            await self._load(feed)
+        except FAILURES as error:
+            logger.warning("A feed cannot be read again. %s", error, extra={"action": "feed_waits"})
+            feed.doubtful = True  # also one that was only read again for safety's sake
 
     async def keep_on(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run a job that has no end, again whenever it fails."""
@@ -258,16 +282,6 @@ class Hub:
             except Exception:
                 logger.exception("The hub failed and goes on.", extra={"action": "hub_failed"})
             await asyncio.sleep(_RETRY_S)
-
-
-def _unrecorded(
-    ahead: dict[Try, events.Row], newest: dict[Try, events.Row], unrecorded: dict[Try, events.Row] | None
-) -> list[events.Row]:
-    """Leave out what came while the database was read and was recorded before it answered: that was counted there."""
-    kept = newest if unrecorded is None else unrecorded
-    # The tail may have forgotten what the log still told, so one does not simply replace the other.
-    merged = merge_tries(dict(ahead), newest.values())
-    return [row for key, row in sorted(merged.items()) if key in ahead or key in kept]
 
 
 _hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, Hub] = WeakKeyDictionary()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from live import conf, current, events
@@ -96,10 +96,10 @@ class Tail:
                 if kept:
                     self._runs[run_id] = kept
 
-    def changed_since(self, epoch: str, seq: int) -> set[str] | None:
-        """Return the runs that changed after a seq, or None when that lies outside of what is kept."""
+    def changed_since(self, epoch: str, seq: int, may_see: Callable[[events.Row], bool]) -> set[str] | None:
+        """Return the runs that may be seen and changed after a seq; None when that lies outside of what is kept."""
         changed = self._tries_since(epoch, seq)
-        return None if changed is None else {run_id for run_id, _ in changed}
+        return None if changed is None else {key[0] for key in changed if may_see(self._runs[key[0]][key[1]].row)}
 
     def rows_since(self, epoch: str, seq: int) -> dict[Try, events.Row] | None:
         """Return what changed after a seq as it is now, a run's earlier tries first; None as above."""
@@ -123,3 +123,13 @@ def merge_tries(known: dict[Try, events.Row], rows: Iterable[events.Row]) -> dic
         key = row.id, row.attempt
         known[key] = events.merge(known[key], row) if key in known else row
     return known
+
+
+def unrecorded(
+    ahead: dict[Try, events.Row], newest: dict[Try, events.Row], left: dict[Try, events.Row] | None
+) -> list[events.Row]:
+    """Leave out what came while the database was read and was recorded before it answered: that was counted there."""
+    kept = newest if left is None else left
+    # The tail may have forgotten what the log still told, so one does not simply replace the other.
+    merged = merge_tries(dict(ahead), newest.values())
+    return [row for key, row in sorted(merged.items()) if key in ahead or key in kept]

@@ -26,7 +26,11 @@ class Socket:
     def __init__(self, hub: Hub, key: FeedKey = RUNS) -> None:
         self.hub, self.key = hub, key
         self.outbox, self.page = Outbox(), Client(key.limit)
-        self.kinds: list[str] = []
+        self.frames: list[str] = []
+
+    @property
+    def kinds(self) -> list[str]:
+        return [json.loads(frame)["type"] for frame in self.frames]
 
     async def subscribe(self, since: tuple[str, int] | None = None) -> None:
         await self.hub.subscribe(self.key, self.outbox, "a", since)
@@ -40,7 +44,7 @@ class Socket:
             frame, behind = self.outbox.take()
             if behind:
                 frame = opened("snapshot", behind, self.hub.snapshot(self.key) or "")
-            self.kinds.append(json.loads(frame)["type"])
+            self.frames.append(frame)
             self.page.take(frame)
         return {row.id: row.state for row in self.page.rows}
 

@@ -209,6 +209,19 @@ def test_a_change_that_others_may_not_see_is_not_sent(busy: World) -> None:
     assert mine.feed.seq == before, "not even that something happened"
 
 
+def test_a_change_that_is_none_of_a_lists_costs_it_no_merge(busy: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    merged: list[str] = []
+    merge = events.merge
+    monkeypatch.setattr(events, "merge", lambda one, other: merged.append(one.id) or merge(one, other))
+    feed = World(FeedKey(viewer=queries.Viewer("clerk", sees_all=False), limit=5)).feed
+
+    for owner in ("other", "clerk"):
+        queued, running = (make_row(owner, state, owner=owner) for state in ("queued", "running"))
+        feed.apply(queued, running, False)
+
+    assert merged == ["clerk"]
+
+
 def test_one_run_comes_with_its_tries(busy: World) -> None:
     one = World(FeedKey(viewer=queries.Viewer("clerk", sees_all=True), run_id="run-0"))
     say(one, run_row(0, "running", 1, worker="w1"))

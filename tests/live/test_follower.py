@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 
 from live import events, publish, stream
-from live.follower import Follower
+from live.follower import Follower, end
 from live.tail import Change
 from tests.live.readers import Announcer, eventually, layer, leave_layer, until_listening
 from tests.live.rows import make_row
 from tests.live.servers import OwnRedis
+from tests.live.subscribers import OPERATOR
 
 
 class Followed:
@@ -36,9 +37,7 @@ class Followed:
         self._tasks = [asyncio.create_task(job()) for job in (self.follower.watch_head, self.follower.listen)]
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         await self.follower.log.close()
         await leave_layer()
 
@@ -180,6 +179,25 @@ async def test_a_log_that_is_shorter_than_it_was_is_begun_anew(
     assert len(followed.epochs) == 2
 
 
+async def test_a_head_that_is_old_when_it_comes_is_no_other_life(
+    listening: Followed, announce: Announcer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = listening.follower.log
+    look = log.head
+
+    async def look_slowly() -> stream.Head:
+        head = await look()
+        await announce.tell(make_row("meanwhile"))
+        await eventually(lambda: listening.follower.tail.seq > head.seq, "the news")
+        return head
+
+    begun = len(listening.epochs)
+    monkeypatch.setattr(log, "head", look_slowly)
+    assert await listening.follower._look_at_head()
+
+    assert len(listening.epochs) == begun
+
+
 async def test_entries_that_were_dropped_unread_are_noticed(
     announce: Announcer, followed: Followed, settings: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -193,9 +211,28 @@ async def test_entries_that_were_dropped_unread_are_noticed(
     announce.log.redis.execute_command("XTRIM", stream.key("log"), "MINID", "0-4")
 
     await eventually(lambda: followed.follower.tail.seq == 4, "what is left")
-    assert followed.follower.tail.changed_since(followed.follower.tail.epoch, 1) is None
+    assert followed.follower.tail.changed_since(followed.follower.tail.epoch, 1, OPERATOR.may_see) is None
     assert len(followed.epochs) == 2, "the feeds must be read again"
     assert "dropped entries unread" in caplog.text
+
+
+async def test_a_log_that_was_emptied_unread_is_noticed_and_goes_on(
+    announce: Announcer, followed: Followed, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.LIVE_HEAD_CHECK_S = 0.1
+    announce(make_row("one"))
+    followed.start()
+    await eventually(lambda: followed.follower.tail.seq == 1, "the first")
+
+    announce(make_row("two"))
+    announce.log.redis.execute_command("XTRIM", stream.key("log"), "MAXLEN", "=", "0")
+    await eventually(lambda: followed.follower.tail.seq == 2, "its place")
+    life, as_of = followed.follower.tail.life, followed.follower.as_of
+    await eventually(lambda: followed.follower.as_of != as_of, "another look")
+    assert followed.follower.tail.life == life, "an empty log is no other life"
+
+    announce(make_row("three"))
+    await eventually(lambda: "three" in followed.states, "what comes next")
 
 
 async def test_it_begins_before_what_is_recorded_so_that_pages_can_come_back(
@@ -208,7 +245,8 @@ async def test_it_begins_before_what_is_recorded_so_that_pages_can_come_back(
     followed.start()
     await until_listening(followed.follower)
 
-    assert followed.follower.tail.changed_since(announce.log.epoch, 0) == {f"run-{number}" for number in range(10)}
+    changed = followed.follower.tail.changed_since(announce.log.epoch, 0, OPERATOR.may_see)
+    assert changed == {f"run-{number}" for number in range(10)}
 
 
 async def test_what_the_tail_has_lost_is_read_from_the_log_up_to_the_tail(
@@ -308,3 +346,31 @@ async def test_a_listener_that_failed_takes_its_place_in_the_group_with_it(
     with pytest.raises(TypeError):
         await asyncio.wait_for(listener, 5)
     assert not layer().groups
+
+
+async def test_what_loses_its_cancellation_is_ended_all_the_same() -> None:
+    lost: list[str] = []
+
+    async def stubborn() -> None:
+        while True:
+            try:
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                if lost:
+                    raise
+                lost.append("as Python 3.11's `wait_for` does")
+
+    async def failing() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise ZeroDivisionError
+
+    tasks = [asyncio.create_task(job()) for job in (stubborn, failing, asyncio.Event().wait)]
+    await asyncio.sleep(0)
+
+    async with asyncio.timeout(5):
+        await end(tasks)
+
+    assert lost
+    assert all(task.done() for task in tasks)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from live import events
 from live.tail import Change, Tail
 from tests.live.rows import make_row, rows
+from tests.live.subscribers import CLERK, OPERATOR
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def test_a_row_that_changes_nothing_is_no_change(tail: Tail) -> None:
     changes = tail.take(2, [make_row(state="queued"), running])
 
     assert changes == []
-    assert tail.changed_since("life", 1) == set()
+    assert tail.changed_since("life", 1, OPERATOR.may_see) == set()
 
 
 def test_the_end_of_an_earlier_try_is_told_though_the_next_one_runs(tail: Tail) -> None:
@@ -88,7 +89,13 @@ def test_what_changed_is_known_within_the_tail_and_not_outside(
     for number in (1, 2, 3):
         tail.take(number, [make_row(f"run-{number}")])
 
-    assert tail.changed_since(epoch, seq) == expected
+    assert tail.changed_since(epoch, seq, OPERATOR.may_see) == expected
+
+
+def test_what_changed_is_told_of_runs_that_may_be_seen_only(tail: Tail) -> None:
+    tail.take(1, [make_row("mine", owner="clerk"), make_row("theirs", owner="other"), make_row("nobodys")])
+
+    assert tail.changed_since("life", 0, CLERK.may_see) == {"mine"}
 
 
 def test_what_the_tail_has_dropped_it_does_not_claim_to_know(tail: Tail, settings: Any) -> None:
@@ -96,8 +103,8 @@ def test_what_the_tail_has_dropped_it_does_not_claim_to_know(tail: Tail, setting
     for number in (1, 2, 3):
         tail.take(number, [make_row(f"run-{number}")])
 
-    assert tail.changed_since("life", 0) is None
-    assert tail.changed_since("life", 1) == {"run-2", "run-3"}
+    assert tail.changed_since("life", 0, OPERATOR.may_see) is None
+    assert tail.changed_since("life", 1, OPERATOR.may_see) == {"run-2", "run-3"}
 
 
 def test_what_the_database_knows_better_is_learned(tail: Tail) -> None:
@@ -174,6 +181,6 @@ def test_another_life_begins_with_nothing(tail: Tail) -> None:
     tail.begin("another", 40)
 
     assert (tail.epoch, tail.seq, tail.life) == ("another", 40, life + 1)
-    assert tail.changed_since("another", 40) == set()
-    assert tail.changed_since("another", 39) is None
+    assert tail.changed_since("another", 40, OPERATOR.may_see) == set()
+    assert tail.changed_since("another", 39, OPERATOR.may_see) is None
     assert tail.take(41, [make_row()])[0].before is None

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 import pytest
@@ -118,6 +119,13 @@ def test_hostile_text_is_drawn_as_text(make_run: Any, clerk: Any) -> None:
 
     assert "<script>alert" not in drawn
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in drawn
+
+
+@pytest.mark.parametrize("run_id", ["a\nb", "a/b", "\u2028"])
+def test_the_tag_leads_to_the_run_whatever_its_id(clerk: Any, run_id: str) -> None:
+    drawn = draw("{% live_run run %}", clerk, run=run_id)
+
+    assert f'href="/live/runs/{quote(run_id)}/"' in drawn
 
 
 def test_a_page_in_another_language_says_numbers_alike(make_run: Any, clerk: Any) -> None:

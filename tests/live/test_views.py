@@ -152,13 +152,15 @@ def test_a_failed_run_is_shown_with_error_and_traceback(page: Client, failed_run
 
 
 def test_an_id_may_hold_anything(page: Client, make_run: Any) -> None:
-    for run_id in ("a/b", "ä ü?#%&", "<b>"):
+    for run_id in ("a/b", "ä ü?#%&", "<b>", "a\nb", "\r\n"):
         make_run("running", id=run_id)
 
         response = page.get(reverse("live:run", args=[run_id]))
 
         assert response.status_code == 200
+        assert response.context["row"].id == run_id
         assert "<b>" not in response.content.decode()
+    assert len(ids(page.get("/live/"))) == 5
 
 
 def test_a_run_of_somebody_else_and_one_that_is_not_there_answer_alike(page: Client, make_run: Any) -> None:

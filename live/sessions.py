@@ -67,8 +67,8 @@ def close_all(code: int) -> int:
 async def watch(hub: Hub) -> None:
     """Check each session for ever, once per LIVE_RECHECK_S whatever its number of sockets.
 
-    After a logout the socket is closed with 4001; when the rights changed, with 4000, so that the page comes back and
-    subscribes with the new ones.
+    When login or rights are not what they were, the socket is closed with 4000, so that the page comes back with the
+    cookie that it has by then: who changed their password has a new one, and who logged out is told 4001.
     """
     while True:
         await asyncio.sleep(conf.live.RECHECK_S)
@@ -83,4 +83,4 @@ async def watch(hub: Hub) -> None:
                 break
             for socket in same:
                 if socket.viewer != viewer and socket.outbox is not None:
-                    socket.outbox.close(CloseCode.LOG_IN if viewer is None else CloseCode.RESTARTING)
+                    socket.outbox.close(CloseCode.RESTARTING)

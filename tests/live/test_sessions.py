@@ -127,6 +127,14 @@ def test_what_happens_after_a_logout_is_not_said(web: Stack) -> None:
     assert moments[-1] <= after + 1
 
 
+def assert_sent_to_log_in(stack: Stack, socket: LiveSocket, key: str) -> None:
+    """The socket is closed so that its page comes back, and what comes back is told to log in."""
+    assert socket.wait_for_close(SOON_S)[0] == 4000
+    with LiveSocket(stack.origin, key) as again:
+        assert again.wait_for_close(3)[0] == 4001
+        assert again.frames == []
+
+
 def test_a_session_that_ended_elsewhere_is_found_by_the_watch(web: Stack) -> None:
     key, other_key = web.ask("log_in", "clerk"), web.ask("log_in", "clerk")
     with LiveSocket(web.origin, key) as socket, LiveSocket(web.origin, other_key) as other:
@@ -135,7 +143,7 @@ def test_a_session_that_ended_elsewhere_is_found_by_the_watch(web: Stack) -> Non
 
         web.ask("log_out", key)
 
-        assert socket.wait_for_close(SOON_S)[0] == 4001
+        assert_sent_to_log_in(web, socket, key)
         assert other.subscribe()["type"] == "snapshot"
 
 
@@ -144,15 +152,30 @@ def test_a_session_that_ended_elsewhere_is_found_by_the_watch(web: Stack) -> Non
     [("change_user", {"is_active": False}), ("change_user", {"password": "another"}), ("delete_user", {})],
     ids=["inactive", "another password", "deleted"],
 )
-def test_who_may_no_longer_be_here_is_closed_with_4001(web: Stack, call: str, options: dict[str, Any]) -> None:
+def test_who_may_no_longer_be_here_is_sent_to_log_in(web: Stack, call: str, options: dict[str, Any]) -> None:
     web.ask("make_user", "leaver")
     web.ask("change_user", "leaver", is_active=True)
-    with LiveSocket(web.origin, web.ask("log_in", "leaver")) as socket:
+    key = web.ask("log_in", "leaver")
+    with LiveSocket(web.origin, key) as socket:
         hello(socket).subscribe()
 
         web.ask(call, "leaver", **options)
 
-        assert socket.wait_for_close(SOON_S)[0] == 4001
+        assert_sent_to_log_in(web, socket, key)
+
+
+def test_who_changes_their_password_stays_with_the_cookie_that_they_get(web: Stack) -> None:
+    web.ask("make_user", "changer")
+    browser = Browser(web)
+    with LiveSocket(web.origin, browser.log_in("changer")) as socket:
+        hello(socket)
+
+        address, new = "/accounts/password_change/", "Another-1-password"
+        assert browser.post(address, address, old_password="changer", new_password1=new, new_password2=new) == 302
+
+        assert socket.wait_for_close(SOON_S)[0] == 4000
+    with LiveSocket(web.origin, browser.cookies["sessionid"].value) as again:
+        assert hello(again).subscribe()["type"] == "snapshot"
 
 
 def test_rights_that_go_close_with_4000_and_the_page_comes_back_to_its_own_runs_only(web: Stack) -> None:

@@ -63,12 +63,11 @@ class Filter(msgspec.Struct, frozen=True, omit_defaults=True):
         texts = {name: value.get(name, "").strip() for name in TEXT_FIELDS}
         return cls(state=tuple(sorted(set(states))), **texts)
 
-    def matches(self, row: events.Row) -> bool:
-        """Whether a list with this filter shows the row; `queries` says the same in SQL."""
-        return (not self.state or row.state in self.state) and self.matches_scope(row)
-
     def matches_scope(self, row: events.Row) -> bool:
-        """Whether the row counts for this list: all of the filter but its state, so that tabs can show numbers."""
+        """Whether the row counts for this list: all of the filter but its state, so that tabs can show numbers.
+
+        `queries` says the same in SQL.
+        """
         if any(value and value != getattr(row, name) for name, value in self._exact()):
             return False
         wanted = fold(self.q)

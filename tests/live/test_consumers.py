@@ -254,6 +254,16 @@ def test_one_subscription_more_than_allowed_is_an_error_and_a_given_back_one_mak
     assert socket.subscribe(sub="one more")["type"] == "snapshot"
 
 
+def test_being_refused_too_many_is_no_bad_frame(socket: LiveSocket) -> None:
+    for number in range(5):
+        socket.subscribe("run:none", sub=str(number))
+
+    refused = [socket.subscribe_and_hear("run:none", f"more {number}")["code"] for number in range(12)]
+
+    assert refused == ["too_many"] * 12
+    assert socket.subscribe(sub="4")["type"] == "snapshot"
+
+
 def test_own_runs_only_in_snapshots_changes_and_counts(web: Stack, announce: Announcer, task: str) -> None:
     with (
         LiveSocket(web.origin, web.ask("log_in", "clerk")) as clerk,

@@ -181,6 +181,15 @@ def test_numbers_beyond_all_measure_are_numbers(socket: LiveSocket) -> None:
         assert [answer["type"] for answer in answers] == ["snapshot"]
 
 
+def test_a_socket_follows_ten_lists_and_more_runs_beside(socket: LiveSocket) -> None:
+    for number in range(10):
+        assert socket.subscribe(sub=f"list {number}", limit=number + 1)["type"] == "snapshot"
+
+    assert socket.subscribe_and_hear("runs", "one list more")["code"] == "too_many"
+    assert socket.subscribe("run:one", sub="one run more")["type"] == "snapshot"
+    assert socket.subscribe(sub="list 3")["type"] == "snapshot", "in place of another"
+
+
 def test_a_wrong_frame_leaves_the_subscription_of_its_name_alone(socket: LiveSocket) -> None:
     socket.subscribe(sub="a")
 

@@ -28,8 +28,9 @@ def found(text: str, order: str = "number") -> QuerySet[Customer]:
 
 def overview(customer: Customer) -> dict[str, Any]:
     """Gather what a customer's page shows: the newest of each kind, and what is owed by currency."""
+    own = Charge.objects.filter(customer=customer).select_related("source")
     return {
-        "charges": charges.with_invoice(Charge.objects.filter(customer=customer)).order_by("-day", "-id")[:NEWEST],
+        "charges": charges.with_invoice(own).order_by("-day", "-id")[:NEWEST],
         "invoices": Invoice.objects.filter(customer=customer)[:NEWEST],
         "payments": Payment.objects.filter(customer=customer).select_related("invoice")[:NEWEST],
         "mails": Mail.objects.filter(customer=customer)[:NEWEST],

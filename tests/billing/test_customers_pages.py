@@ -7,7 +7,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from billing.models import Customer, Mail, Payment
@@ -155,3 +157,16 @@ def test_the_list_asks_the_database_as_often_for_many_as_for_one(page: Client, d
         trade.make_customers(count, charges=0)
         with django_assert_num_queries(6):  # session, user, own and group rights, count, rows
             page.get(LIST)
+
+
+def test_a_page_asks_as_often_for_many_imported_charges_as_for_one(page: Client, make_import: Any) -> None:
+    customer = trade.make_customer()
+    asked = []
+    for number in range(4):
+        content = b"customer_id,date,quantity,amount,description\n%d,20260101,1,1.00,a\n" % number
+        trade.make_charge(customer, source=make_import(content), line=2)
+        with CaptureQueriesContext(connection) as queries:
+            assert page.get(customer.get_absolute_url()).text.count("march.csv") == number + 1
+        asked.append(len(queries))
+
+    assert asked[3] == asked[1]

@@ -13,6 +13,7 @@ from billing.services import mails
 from billing.tasks import email_invoice_run
 from billing.tasks.mails import retry_stuck
 from tests.billing.invoices import make_customer, make_invoice
+from tests.billing.trade import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -205,6 +206,15 @@ def test_an_auditor_sees_but_neither_sends_nor_decides(auditor: Any, client: Cli
         refused = client.post(address)
         assert refused.status_code == 403
         assert "billing.change_" in refused.text
+
+
+def test_who_may_not_see_e_mails_sees_none_on_the_invoice(client: Client) -> None:
+    invoice = make_invoice()
+    mails.ask("invoice", f"invoice:{invoice.pk}", invoice.customer, "secret@example.com", invoice)
+
+    for rights, is_shown in (("view_invoice",), False), (("view_invoice", "view_mail"), True):
+        client.force_login(make_user("-".join(rights), *rights))
+        assert ("secret@example.com" in client.get(invoice.get_absolute_url()).text) is is_shown
 
 
 def test_stuck_mails_get_a_run_again(redis: Any) -> None:

@@ -218,6 +218,13 @@ def test_rejected_lines_are_paged(page: Client, make_import: Callable[..., Any])
     assert ">1001<" in last
 
 
+@pytest.mark.parametrize("role", ["clerk", "auditor"])
+def test_the_list_has_the_styles_of_billing(client: Client, role: str, request: pytest.FixtureRequest) -> None:
+    client.force_login(request.getfixturevalue(role))
+
+    assert "billing/billing.css" in client.get(LIST).text
+
+
 def test_the_list_asks_the_database_as_often_for_many_imports_as_for_one(
     page: Client, make_import: Callable[..., Any], django_assert_num_queries: Any
 ) -> None:

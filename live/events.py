@@ -49,6 +49,10 @@ class Phase:
     SINCE = 1
 
 
+#: Microseconds since 1970 in a far future, which a browser's numbers can tell exactly.
+_BEHIND_ALL = 2**53
+
+
 class Version(NamedTuple):
     """What orders two rows of one run, whenever they arrive."""
 
@@ -66,7 +70,7 @@ class Progress(msgspec.Struct, frozen=True):
     total: float | int | None = None
     unit: str = ""
     message: str = ""
-    #: Microseconds since 1970; the newest of an attempt is the one shown.
+    #: Microseconds since 1970; the newest of an attempt is the one shown. `at_the_end` dates what is last.
     at: int = 0
 
 
@@ -166,6 +170,17 @@ def _progress_rank(progress: Progress) -> tuple[Any, ...]:
     return (progress.at, progress.current, total, progress.unit, progress.message)
 
 
+def at_the_end(row: Row) -> Row:
+    """Date what a final row says of the progress behind all else, so that no second delivery takes its place.
+
+    Of two ends the first stays, as it does among rows.
+    """
+    if row.progress is None or not row.final:
+        return row
+    last = msgspec.structs.replace(row.progress, at=_BEHIND_ALL - row.progress.at)
+    return msgspec.structs.replace(row, progress=last)
+
+
 def merge_all(rows: Iterable[Row]) -> dict[str, Row]:
     """Merge any rows of any runs into one row a run, in the order in which the runs first came."""
     merged: dict[str, Row] = {}
@@ -192,6 +207,23 @@ encode = _encoder.encode
 def encode_rows(rows: Iterable[Row]) -> bytes:
     """Encode a batch as the log and the channel layer carry it."""
     return _encoder.encode(list(rows))
+
+
+def encode_what_can_be(rows: list[Row]) -> tuple[bytes, int]:
+    """Encode a batch, b"" for none, without the rows that cannot be, which are logged; return how many too."""
+    try:
+        return encode_rows(rows) if rows else b"", 0
+    except (TypeError, ValueError, OverflowError):
+        good = [row for row in rows if _is_encodable(row)]
+        return encode_rows(good) if good else b"", len(rows) - len(good)
+
+
+def _is_encodable(row: Row) -> bool:
+    try:
+        return bool(encode(row))
+    except (TypeError, ValueError, OverflowError) as error:
+        logger.error("A row is lost. %s", error, extra={"action": "row_refused", "run_id": repr(row.id)})
+        return False
 
 
 def decode_rows(data: bytes | str) -> list[Row]:

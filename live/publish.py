@@ -47,7 +47,6 @@ class Publisher:
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.buffer = Buffer()
-        self.sent = 0
         self.news_failed = 0
         self._wake = threading.Condition(threading.Lock())
         self._idle = threading.Event()
@@ -119,8 +118,7 @@ class Publisher:
                 try:
                     batch = batch or self._wait_for_batch()
                     log = log or stream.Log()
-                    self._beat(log)
-                    self._look(log)
+                    self._tend(log)
                     self._send(log, loop, batch)
                 except stream.EpochChanged:
                     self._say_again = True
@@ -185,6 +183,17 @@ class Publisher:
     def _paced(self, now: float) -> float:
         return self._pace.due(now, conf.live.GATHER_MS / 1000)
 
+    def _tend(self, log: stream.Log) -> None:
+        """Do what is due beside the rows; what nobody thought of costs none of them."""
+        for work in (self._beat, self._look):
+            try:
+                work(log)
+            except (stream.EpochChanged, *_AWAY):
+                raise
+            except Exception:
+                logger.exception("The rows go on without it.", extra={"action": "publish_beside_failed"})
+                time.sleep(_RETRY_S[0])
+
     def _beat(self, log: stream.Log) -> None:
         with self._wake:
             worker, leaving = self._worker, self._leaving
@@ -214,7 +223,6 @@ class Publisher:
         data = self._encode(batch)
         if data:
             self._append(log, loop, data)
-            self.sent += len(batch)
 
     def _append(self, log: stream.Log, loop: asyncio.AbstractEventLoop, data: bytes) -> None:
         seq = log.append(data)
@@ -226,13 +234,9 @@ class Publisher:
         self._tell(loop, log.epoch, seq, data)
 
     def _encode(self, batch: list[events.Row]) -> bytes:
-        """Encode a batch without the rows that cannot be."""
-        try:
-            return events.encode_rows(batch) if batch else b""
-        except (TypeError, ValueError, OverflowError):
-            good = [row for row in batch if _is_encodable(row)]
-            self.buffer.dropped += len(batch) - len(good)
-            return events.encode_rows(good) if good else b""
+        data, lost = events.encode_what_can_be(batch)
+        self.buffer.dropped += lost
+        return data
 
     def _tell(self, loop: asyncio.AbstractEventLoop, epoch: str, seq: int, data: bytes) -> None:
         try:
@@ -245,14 +249,6 @@ class Publisher:
             # The log has the batch, and every hub looks at its head; so whatever a layer may raise, go on.
             self.news_failed += 1
             logger.info("News not told. %r", error, extra={"action": "news_failed", "seq": seq})
-
-
-def _is_encodable(row: events.Row) -> bool:
-    try:
-        return bool(events.encode(row))
-    except (TypeError, ValueError, OverflowError) as error:
-        logger.error("A row is lost. %s", error, extra={"action": "row_refused", "run_id": repr(row.id)})
-        return False
 
 
 _publisher: Publisher | None = None

@@ -22,7 +22,6 @@ REPLACED = "Replaced by new task"
 
 #: Runs that a heartbeat names at most: 40 KB.
 _HOLDING_RUNS = 1_000
-
 #: The requests that this worker's main process holds, for signals that come without the run's start.
 _held: WeakValueDictionary[str, Any] = WeakValueDictionary()
 _boot = current.moment()
@@ -90,7 +89,9 @@ def _holding() -> stream.Holding | None:
     """Return what this worker has in hand, or None when that is too much to say every few seconds."""
     from celery.worker import state  # slow to import, and there in a worker
 
-    ids = [_name(run_id) for run_id in list(state.requests)]
+    # Celery's own list lacks what waits under a rate limit. Both are copied first: the publish thread asks.
+    held = [request for ref in _held.valuerefs() if (request := ref()) is not None and request.time_start is None]
+    ids = list({_id(run_id) for run_id in [*list(state.requests), *(request.id for request in held)]})
     return stream.Holding(current.moment(), ids) if len(ids) <= _HOLDING_RUNS else None
 
 
@@ -168,7 +169,8 @@ def stored_end(row: events.Row) -> events.Row | None:
     """
     if isinstance(current_app.backend, DisabledBackend):
         return None
-    meta = current_app.backend.get_task_meta(row.id)
+    # Without the backend's own retries, which may go on for minutes. Celery's RPC backend has no such method.
+    meta = getattr(current_app.backend, "_get_task_meta_for", current_app.backend.get_task_meta)(row.id)
     version = events.Version(row.attempt, events.Phase.SINCE, row.version.moment + 1)
     ended = msgspec.structs.replace(row, version=version, finished_at=_when(meta.get("date_done")) or datetime.now(UTC))
     match meta.get("status"):
@@ -196,7 +198,7 @@ def _end_of(request: Any, state: str, *, runtime_s: float | None = None, **field
     row.progress = current.progress_of(request)
     if row.finished_at and begun.started_at and runtime_s is not None:
         row.finished_at = begun.started_at + timedelta(seconds=runtime_s)
-    publish.publisher().put(row)
+    publish.publisher().put(events.at_the_end(row))
 
 
 def _end(info: dict[str, Any], state: str, **fields: Any) -> None:
@@ -221,7 +223,7 @@ def _ended(row: events.Row, state: str, fields: dict[str, Any]) -> events.Row:
 
 def _row(info: dict[str, Any], known: origin.Origin, state: str, phase: int, moment: int) -> events.Row:
     attempt = (info.get("retries") or 0) + 1
-    run_id, root = _name(info["id"]), _name(info.get("root_id"))
+    run_id, root = _id(info["id"]), _id(info.get("root_id"))
     # What runs eagerly runs in no worker, so there is none that could be gone.
     has_worker = (phase or known.received_at) and not info.get("is_eager")
     return events.Row(
@@ -241,16 +243,21 @@ def _row(info: dict[str, Any], known: origin.Origin, state: str, phase: int, mom
         queued_at=current.to_time(known.queued_at),
         received_at=current.to_time(known.received_at) if known.received_at else None,
         eta=_when(info.get("eta")),
-        parent=_name(info.get("parent_id")) or None,
+        parent=_id(info.get("parent_id")) or None,
         root=root if root and root != run_id else None,
-        group=_name(info.get("group")) or None,
+        group=_id(info.get("group")) or None,
         version=events.Version(attempt, phase, moment),
     )
 
 
 def _name(given: Any) -> str:
-    """Write an id or a name as the database's columns hold it; "" for none."""
+    """Write a name as the database's columns hold it; "" for none."""
     return texts.say(given, origin.NAME_CHARS) if given else ""
+
+
+def _id(given: Any) -> str:
+    """Write an id whole, "" for none: cut, it would be another run's. One that is too long, the recorder refuses."""
+    return texts.clean(str(given)) if given else ""
 
 
 def _when(eta: Any) -> datetime | None:

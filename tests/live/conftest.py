@@ -115,6 +115,17 @@ def make_stack(databases: Databases, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
+def log(redis: Any) -> Iterator[Any]:
+    """The log of this process's Redis."""
+    from live import stream
+
+    log = stream.Log()
+    log.look_for_life()
+    yield log
+    log.close()
+
+
+@pytest.fixture
 def make_recorder(redis: Any) -> Iterator[Callable[[], Any]]:
     """Make recorders that have seen nothing yet, on this process's Redis."""
     from live.recorder import Recorder

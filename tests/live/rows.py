@@ -43,7 +43,7 @@ errors = st.builds(events.Error, type=hostile_texts, message=hostile_texts, trac
 def rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = st.just("run-1")) -> events.Row:  # noqa: B008
     """Any row of any run among `ids`."""
     attempt = draw(st.integers(1, 3))
-    return events.Row(
+    row = events.Row(
         id=draw(ids),
         task=draw(hostile_texts),
         title=draw(hostile_texts),
@@ -60,3 +60,4 @@ def rows(draw: st.DrawFn, ids: st.SearchStrategy[str] = st.just("run-1")) -> eve
         started_at=draw(_times),
         version=events.Version(attempt, draw(st.integers(0, 1)), draw(_moments)),
     )
+    return events.at_the_end(row) if draw(st.booleans()) else row

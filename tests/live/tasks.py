@@ -227,3 +227,9 @@ def fast(count: int) -> str:
             shown.advance()
             time.sleep(0.001)
     return "done"
+
+
+@shared_task(name="unit.rate_limited", rate_limit="1/h")
+def rate_limited() -> str:
+    """Wait for its turn, all but the first."""
+    return "done"

@@ -105,6 +105,23 @@ def test_an_end_that_does_not_know_the_progress_keeps_it() -> None:
     assert events.merge(running, ended).progress == progress
 
 
+def test_a_second_delivery_does_not_move_the_bar_of_a_run_that_has_ended() -> None:
+    ended = events.at_the_end(make_row(state="succeeded", moment=9, progress=events.Progress(10, 10, at=8)))
+    again = make_row(moment=20, progress=events.Progress(3, 10, at=25))
+    second = events.at_the_end(make_row(state="failed", moment=30, progress=events.Progress(4, 10, at=29)))
+
+    for rows_in_some_order in ([ended, again, second], [second, again, ended], [again, ended, second]):
+        shown = merged(rows_in_some_order)
+        assert shown.progress and (shown.state, shown.progress.current) == ("succeeded", 10)
+
+
+@pytest.mark.parametrize("state", ["running", "retrying", "lost"])
+def test_a_run_that_may_go_on_is_dated_as_it_was(state: str) -> None:
+    row = make_row(state=state, progress=events.Progress(3, at=8))
+
+    assert events.at_the_end(row) == row
+
+
 def test_an_earlier_attempt_leaves_no_progress_to_a_later_one() -> None:
     first = make_row(state="retrying", attempt=1, progress=events.Progress(9, 10, at=7))
     second = make_row(state="running", attempt=2, moment=9)

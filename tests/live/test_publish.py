@@ -224,6 +224,22 @@ def test_what_nobody_thought_of_does_not_end_the_thread(
     assert "1 rows are lost." in caplog.text
 
 
+@pytest.mark.parametrize("beside", ["_beat", "_look"])
+def test_what_fails_beside_the_rows_costs_none(
+    redis: Any, publisher: OwnPublisher, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, beside: str
+) -> None:
+    def fail(log: stream.Log) -> None:
+        raise KeyError("nobody thought of it")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publisher, beside, fail)
+        publisher.put(make_row("one"))
+        wait_for_ids("one")
+
+    assert publisher.buffer.dropped == 0
+    assert "The rows go on without it." in caplog.text
+
+
 @pytest.mark.parametrize(
     "layers",
     [

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
 import pytest
-from celery import current_app
+from django.db import OperationalError
 
-from live import events, publish, queries, stream, sweeper
+from live import events, notices, publish, queries, stream, sweeper
 from live.models import Attempt, Run
 from live.recorder import Recorder
 from live.sweeper import Sweeper
@@ -21,32 +21,9 @@ from tests.live.publishers import log_rows
 from tests.live.readers import Announcer
 from tests.live.rows import make_row
 from tests.live.servers import OwnRedis
+from tests.live.sweeping import HOUR_US, NOW_US, beat_long_ago, sweep, sweep_twice
 
 pytestmark = pytest.mark.django_db
-NOW_US = time.time_ns() // 1_000
-HOUR_US = 3_600_000_000
-
-
-@pytest.fixture
-def log(redis: Any) -> Iterator[stream.Log]:
-    """The log of this process's Redis."""
-    log = stream.Log()
-    log.look_for_life()
-    yield log
-    log.close()
-
-
-def beat_long_ago(log: stream.Log, worker: str, seconds: int) -> None:
-    """Give a sign of life as if it were so old."""
-    now = log.redis.time()[0]
-    log.redis.hset(stream.key("workers"), worker, f"{NOW_US - HOUR_US} {now - seconds}")
-
-
-def sweep(log: stream.Log) -> dict[str, events.Row]:
-    """Sweep once and return what was announced."""
-    Sweeper(log).sweep_lost()
-    publish.flush()
-    return events.merge_all(log_rows())
 
 
 def test_a_run_whose_worker_gives_no_sign_of_life_is_lost(log: stream.Log, running_run: Run) -> None:
@@ -88,25 +65,105 @@ def test_what_a_worker_held_before_it_began_anew_is_lost_and_what_it_holds_now_i
     assert {run_id: row.state for run_id, row in sweep(log).items()} == {"run-0001": "lost"}
 
 
-def sweep_twice(log: stream.Log) -> dict[str, events.Row]:
-    """Sweep twice with one sweeper and return what was announced."""
-    sweeper = Sweeper(log)
-    assert sweeper.sweep_lost() == 0
-    sweeper.sweep_lost()
-    publish.flush()
-    return events.merge_all(log_rows())
-
-
 def test_a_run_that_its_living_worker_no_longer_has_is_lost(log: stream.Log, make_run: Callable[..., Run]) -> None:
     make_run("running")
     make_run("running")
-    make_run("received")
     log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, ["run-0002"]))
 
     told = sweep_twice(log)
 
-    assert {run_id: row.state for run_id, row in told.items()} == {"run-0001": "lost", "run-0003": "lost"}
+    assert {run_id: row.state for run_id, row in told.items()} == {"run-0001": "lost"}
     assert told["run-0001"].error and told["run-0001"].error.type == "EndUnknown"
+
+
+def test_a_run_that_its_living_worker_let_go_before_it_began_waits_again(
+    log: stream.Log, recorder: Recorder, announce: Announcer, make_run: Callable[..., Run]
+) -> None:
+    run = make_run("received")
+    log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, []))
+
+    told = sweep_twice(log)["run-0001"]
+    recorder.step()
+
+    assert (told.state, told.worker, told.received_at, told.error) == ("queued", "", None, None)
+    assert Run.objects.get().state == "queued"
+    for state, phase in (("received", 0), ("running", 1)):
+        announce(make_row("run-0001", state, phase=phase, moment=run.version_moment + 900_000_000))
+        recorder.step()
+        assert Run.objects.get().state == state
+
+
+@pytest.mark.parametrize("error", ["WorkerGone", "EndUnknown"])
+def test_a_run_that_its_worker_holds_after_all_runs_again(
+    log: stream.Log, recorder: Recorder, make_run: Callable[..., Run], error: str
+) -> None:
+    make_run("lost", error={"type": error, "message": "gone", "traceback": ""}, finished_at=None)
+    log.beat("celery@here", NOW_US - HOUR_US, stream.Holding(NOW_US, ["run-0001"]))
+
+    told = sweep(log)
+    recorder.step()
+
+    if error == "WorkerGone":
+        assert (told["run-0001"].state, told["run-0001"].error) == ("running", None)
+        assert Run.objects.get().state == Attempt.objects.get().state == "running"
+        assert sweep_twice(log) == told
+    else:
+        assert told == {}, "its worker knew of it nothing, and may have got it a second time"
+
+
+@pytest.mark.parametrize("differs", ["another life", "another worker", "not held", "silent"])
+def test_a_lost_run_that_may_only_wait_somewhere_stays_lost(
+    log: stream.Log, make_run: Callable[..., Run], differs: str
+) -> None:
+    make_run("lost", error={"type": "WorkerGone", "message": "gone", "traceback": ""})
+    boot = NOW_US if differs == "another life" else NOW_US - HOUR_US
+    held = stream.Holding(NOW_US, [] if differs == "not held" else ["run-0001"])
+    log.beat("celery@there" if differs == "another worker" else "celery@here", boot, held)
+    if differs == "silent":
+        now = log.redis.time()[0]
+        beat = f'{boot} {now - 60} [{NOW_US},["run-0001"]]'
+        log.redis.hset(stream.key("workers"), "celery@here", beat)
+
+    assert sweep(log) == {}
+
+
+def test_what_fails_beside_the_recording_stops_neither_it_nor_the_rest(
+    log: stream.Log, running_run: Run, settings: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.LIVE_WORKER_GONE_S = 0
+    monkeypatch.setattr(sweeper, "_LOOK_S", 0.0)
+    monkeypatch.setattr(sweeper, "_PRUNE_S", 0.0)
+    done = []
+
+    def fail() -> int:
+        done.append("tried")
+        raise KeyError("nobody thought of it")
+
+    monkeypatch.setattr(notices, "send_due", fail)
+    watch = Sweeper(log)
+    monkeypatch.setattr(watch, "sweep_lost", fail)
+    monkeypatch.setattr(watch, "prune", lambda: done.append("pruned") or 0)
+
+    watch.sweep_if_due()
+
+    assert done == ["tried", "tried", "pruned"]
+    assert caplog.text.count("recording goes on") == 2
+
+
+@pytest.mark.parametrize("away", [OperationalError, stream.redis.ConnectionError])
+def test_a_database_or_redis_that_is_away_is_the_recorders_to_wait_for(
+    log: stream.Log, settings: Any, monkeypatch: pytest.MonkeyPatch, away: type[Exception]
+) -> None:
+    def fail() -> int:
+        raise away("gone")
+
+    settings.LIVE_WORKER_GONE_S = 0
+    monkeypatch.setattr(sweeper, "_LOOK_S", 0.0)
+    watch = Sweeper(log)
+    monkeypatch.setattr(watch, "sweep_lost", fail)
+
+    with pytest.raises(away):
+        watch.sweep_if_due()
 
 
 def test_a_run_that_reports_between_two_looks_is_not_lost(log: stream.Log, make_run: Callable[..., Run]) -> None:
@@ -318,30 +375,3 @@ def test_with_no_limit_nothing_is_removed(log: stream.Log, old_runs: list[str], 
 
     assert Sweeper(log).prune() == 0
     assert Run.objects.count() == len(old_runs)
-
-
-@pytest.mark.parametrize(
-    ("stored", "status", "state"),
-    [(3, "SUCCESS", "succeeded"), (ValueError("no"), "FAILURE", "failed"), (None, "STARTED", "lost")],
-)
-def test_what_celery_stored_of_a_run_is_its_end_though_its_worker_told_none(
-    log: stream.Log, make_run: Callable[..., Run], stored: Any, status: str, state: str
-) -> None:
-    make_run("running")
-    current_app.backend.store_result("run-0001", stored, status)
-
-    told = sweep(log)["run-0001"]
-
-    assert told.state == state
-    assert told.result == ("3" if state == "succeeded" else None)
-
-
-def test_a_result_backend_that_fails_leaves_the_run_visibly_lost(
-    log: stream.Log, running_run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(*_: Any) -> None:
-        raise ConnectionError("the backend is gone")
-
-    monkeypatch.setattr(type(current_app.backend), "get_task_meta", refuse)
-
-    assert sweep(log)["run-0001"].state == "lost"

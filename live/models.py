@@ -50,6 +50,7 @@ class Run(models.Model):
             models.Index(fields=["owner", "-queued_at"], name="live_run_owner"),
             models.Index(fields=["task", "-queued_at"], name="live_run_task"),
             models.Index(fields=["root"], name="live_run_root", condition=models.Q(root__isnull=False)),
+            models.Index(fields=["finished_at"], name="live_run_ended", condition=models.Q(kind=events.Kind.AD_HOC)),
         ]
         permissions = [("view_all_runs", _("Can see the runs of everybody"))]
 
@@ -88,7 +89,7 @@ class Notice(models.Model):
     told_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "run_id"], name="live_notice_once")]
+        constraints = [models.UniqueConstraint(fields=["run_id", "user"], name="live_notice_once")]
         indexes = [models.Index(fields=["run_id"], name="live_notice_due", condition=models.Q(queued_at=None))]
 
     def __str__(self) -> str:

@@ -7,17 +7,17 @@ run itself and delivers the message.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from celery import current_app
 from django.db.models import Exists, F, OuterRef, Q
-from django.db.models.functions import Coalesce
 from django.urls import reverse
 from django.utils import timezone
 from kombu.exceptions import OperationalError
 
-from live import events, origin
+from live import events, origin, topics
 from live.models import Notice, NoticeDefault, Run
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 TASK = "live.tell_ended"
 #: Notices looked at in one go.
 _MAX_DUE = 100
+#: What the column of an address holds; an id of odd letters is written at nine times its length.
+_ADDRESS_CHARS = 500
 #: A run that ended so long before anybody looked is old news.
 _NEWS_HOURS = 1
 
@@ -74,6 +76,13 @@ def send_due() -> int:
     return sent
 
 
+def tell_again(rows: Iterable[events.Row]) -> None:
+    """Tell anew how runs ended that were told of as lost, they or a part of theirs, and were not."""
+    ids = {run_id for row in rows for run_id in (row.id, row.root or "") if topics.is_askable(run_id)}
+    if ids:
+        Notice.objects.filter(run_id__in=ids).exclude(queued_at=None).update(queued_at=None, told_at=None)
+
+
 def forget(horizon: datetime) -> None:
     """Remove what was asked before that moment."""
     Notice.objects.filter(asked_at__lt=horizon).delete()
@@ -97,26 +106,25 @@ def _due() -> list[Notice]:
 
 def _ask_by_default() -> None:
     """Make a notice of each run that ended lately and that its owner wants to be told of by default."""
+    defaults = {default.user.get_username(): default for default in NoticeDefault.objects.select_related("user")}
+    if not defaults:
+        return
     horizon = timezone.now() - timedelta(hours=_NEWS_HOURS)
-    for default in NoticeDefault.objects.select_related("user"):
-        user = default.user
-        known = Notice.objects.filter(user=user, run_id=OuterRef("id"))
-        ended = Run.objects.filter(
-            Q(parent=None) | Q(parent=F("id")),
-            ~Exists(known),
-            owner=user.get_username(),
-            kind=events.Kind.AD_HOC,
-            state__in=events.ENDED,
-            queued_at__gte=default.since,
-        )
-        ended = ended.alias(ended_at=Coalesce("finished_at", "queued_at")).filter(ended_at__gte=horizon)
-        Notice.objects.bulk_create(
-            [
-                Notice(user=user, run_id=run_id, address=f"{default.site}{_path(run_id)}")
-                for run_id in ended.values_list("id", flat=True)[:_MAX_DUE]
-            ],
-            ignore_conflicts=True,
-        )
+    ended = Run.objects.filter(
+        Q(finished_at__gte=horizon) | Q(finished_at=None, queued_at__gte=horizon),
+        Q(parent=None) | Q(parent=F("id")),
+        ~Exists(Notice.objects.filter(run_id=OuterRef("id"))),
+        kind=events.Kind.AD_HOC,
+        state__in=events.ENDED,
+        owner__in=list(defaults),
+    )
+    wanted = []
+    for run_id, owner, queued_at in ended.values_list("id", "owner", "queued_at").order_by("id"):
+        default = defaults[owner]
+        address = f"{default.site}{_path(run_id)}"
+        if queued_at >= default.since and len(address) <= _ADDRESS_CHARS:
+            wanted.append(Notice(user=default.user, run_id=run_id, address=address))
+    Notice.objects.bulk_create(wanted[:_MAX_DUE], ignore_conflicts=True)
 
 
 def _path(run_id: str) -> str:

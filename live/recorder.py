@@ -17,7 +17,7 @@ import msgspec
 from django.db import DataError, Error, IntegrityError, connection, transaction
 from django.utils import timezone
 
-from live import conf, events, queries, stream, topics
+from live import conf, events, notices, queries, stream, topics
 from live.models import Attempt, LogPosition, Run
 from live.sweeper import Sweeper
 from live.tail import merge_tries
@@ -85,6 +85,7 @@ class Recorder:
         if head.epoch != self.position.epoch or head.seq < self.position.seq:
             logger.info("The log began another life.", extra={"action": "record_epoch", "epoch": head.epoch})
             self.position = self._move(self.position, stream.Head(head.epoch, 0), [])
+            self._sweeper.restart()  # the signs of life may be gone with the log
         entries = self.log.read(self.position.seq, _BATCH_ENTRIES, block_ms)
         self.caught_up = not entries
         if not entries:
@@ -146,11 +147,10 @@ def _decode(entries: Iterable[stream.Entry]) -> tuple[list[events.Row], int]:
 
 
 def _is_storable(row: events.Row) -> bool:
-    """Whether the row has an id that the database can hold (cut, it would be another run's) and a state of ours."""
-    if topics.is_askable(row.id) and row.state in events.STATES:
+    """Whether the row has an id that the database can hold: cut, it would be another run's."""
+    if topics.is_askable(row.id):
         return True
-    what = "id" if row.state in events.STATES else "state"
-    logger.error("A row is refused for its %s.", what, extra={"action": "record_refused", "run_id": row.id[:100]})
+    logger.error("A row is refused for its id.", extra={"action": "record_refused", "run_id": row.id[:100]})
     return False
 
 
@@ -170,7 +170,8 @@ def _store_what_can_be(rows: list[events.Row]) -> None:
 def store(rows: list[events.Row]) -> None:
     """Merge rows into the database; called inside a transaction."""
     merged = events.merge_all(rows)
-    for run_id, known in queries.rows_by_id(merged).items():
+    stored = queries.rows_by_id(merged)
+    for run_id, known in stored.items():
         merged[run_id] = events.merge(known, merged[run_id])
     Run.objects.bulk_create(
         [to_run(row) for row in merged.values()],
@@ -180,13 +181,18 @@ def store(rows: list[events.Row]) -> None:
         batch_size=500,
     )
     _store_attempts(rows, merged)
+    found = [merged[known.id] for known in stored.values() if known.state == events.State.LOST]
+    notices.tell_again(row for row in found if row.state != events.State.LOST)
 
 
 def _store_attempts(rows: list[events.Row], merged: dict[str, events.Row]) -> None:
     tries = merge_tries({}, (row for row in rows if row.version.phase == events.Phase.SINCE))
     stored = {
         (attempt.run_id, attempt.number): queries.to_attempt_row(attempt)
-        for attempt in Attempt.objects.filter(run_id__in={run_id for run_id, _ in tries})
+        # Not every stored try of theirs: a run may be retried for ever.
+        for attempt in Attempt.objects.filter(
+            run_id__in={run_id for run_id, _ in tries}, number__in={number for _, number in tries}
+        )
     }
     Attempt.objects.bulk_create(
         [to_attempt(key[0], queries.attempt_after(stored.get(key), row, merged[key[0]])) for key, row in tries.items()],

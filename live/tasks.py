@@ -9,7 +9,7 @@ from django.core.mail import send_mail
 from django.template.loader import render_to_string
 from django.utils import timezone
 
-from live import notices
+from live import events, notices
 from live.models import Notice, Run
 
 #: Waits between tries grow from seconds to this.
@@ -33,6 +33,9 @@ def tell_ended(notice_id: int) -> str:
     if not email:
         return f"{notice.user} has no e-mail address"
     run = Run.objects.filter(id=notice.run_id).first()
+    if run is not None and run.state not in events.ENDED:
+        Notice.objects.filter(pk=notice_id, told_at=None).update(queued_at=None)
+        return "it goes on after all"
     parts = notices.parts(notice.run_id)
     context = {"notice": notice, "run": run, "parts": sorted(parts.items()), "part_count": sum(parts.values())}
     subject = " ".join(render_to_string("live/mail/ended_subject.txt", context).split())

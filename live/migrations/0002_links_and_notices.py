@@ -43,6 +43,10 @@ class Migration(migrations.Migration):
             model_name='run',
             index=models.Index(condition=models.Q(('root__isnull', False)), fields=['root'], name='live_run_root'),
         ),
+        migrations.AddIndex(
+            model_name='run',
+            index=models.Index(condition=models.Q(('kind', 'ad_hoc')), fields=['finished_at'], name='live_run_ended'),
+        ),
         migrations.AddField(
             model_name='notice',
             name='user',
@@ -54,6 +58,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name='notice',
-            constraint=models.UniqueConstraint(fields=('user', 'run_id'), name='live_notice_once'),
+            constraint=models.UniqueConstraint(fields=('run_id', 'user'), name='live_notice_once'),
         ),
     ]

@@ -11,8 +11,9 @@ from celery import current_app
 from django.test import Client
 from django.utils import timezone
 from kombu.exceptions import OperationalError
+from msgspec.structs import replace
 
-from live import notices, tasks
+from live import notices, queries, recorder, tasks
 from live.models import Notice, NoticeDefault, Run
 from tests.live.mailbox import Mailbox
 
@@ -183,3 +184,72 @@ def test_a_long_run_is_told_of_by_default_too(person: Any, make_run: Callable[..
     make_run("succeeded", queued_at=now - timedelta(hours=8), finished_at=now - timedelta(hours=7))
 
     assert notices.send_due() == 1
+
+
+def test_however_many_want_to_be_told_one_look_asks_the_database_as_often(
+    person: Any, make_run: Callable[..., Run], sent: list[int], django_assert_num_queries: Any
+) -> None:
+    users = [person, *(type(person).objects.create_user(f"clerk-{number}") for number in range(9))]
+    for user in users:
+        notices.tell_always(user, "https://example.com", True)
+        make_run("succeeded", queued_at=timezone.now() + timedelta(seconds=1), owner=user.username)
+
+    with django_assert_num_queries(3):
+        notices._ask_by_default()
+
+    told = {(notice.user.username, notice.run_id) for notice in Notice.objects.select_related("user")}
+    assert told == {(run.owner, run.pk) for run in Run.objects.all()}
+    with django_assert_num_queries(2):
+        notices._ask_by_default()
+
+
+def test_an_address_that_no_column_holds_keeps_nobody_else_waiting(
+    person: Any, make_run: Callable[..., Run], sent: list[int]
+) -> None:
+    notices.tell_always(person, "https://example.com", True)
+    for run_id in ("\N{GRINNING FACE}" * 200, "short"):
+        make_run("succeeded", queued_at=timezone.now() + timedelta(seconds=1), id=run_id)
+
+    assert notices.send_due() == 1
+    assert Notice.objects.get().run_id == "short"
+
+
+def test_a_notice_whose_run_goes_on_after_all_is_due_again(
+    person: Any, make_run: Callable[..., Run], mailbox: Mailbox, sent: list[int]
+) -> None:
+    run = make_run("lost")
+    notices.ask(person, run.pk, "https://example.com/")
+    assert notices.send_due() == 1
+    Run.objects.filter(pk=run.pk).update(state="running")
+
+    assert "goes on" in tasks.tell_ended(sent[0])
+
+    assert mailbox.messages == []
+    Run.objects.filter(pk=run.pk).update(state="succeeded")
+    assert notices.send_due() == 1
+    tasks.tell_ended(sent[1])
+    assert len(mailbox.messages) == 1
+
+
+@pytest.mark.parametrize("part_of_it", [False, True], ids=["itself", "a part"])
+@pytest.mark.parametrize("now", ["succeeded", "running", "queued"])
+def test_who_was_told_that_a_run_is_lost_is_told_of_its_true_end_too(
+    person: Any, make_run: Callable[..., Run], mailbox: Mailbox, sent: list[int], part_of_it: bool, now: str
+) -> None:
+    whole = make_run("succeeded" if part_of_it else "lost")
+    run = make_run("lost", root=whole.pk, parent=whole.pk) if part_of_it else whole
+    notices.ask(person, whole.pk, "https://example.com/")
+    assert notices.send_due() == 1
+    tasks.tell_ended(sent[0])
+    row = queries.to_row(run)
+
+    recorder.store([replace(row, state=now, version=row.version._replace(moment=row.version.moment + 1))])
+
+    assert notices.send_due() == (1 if now == "succeeded" else 0)
+    assert notices.is_asked(person, whole.pk) is (now != "succeeded")
+    Run.objects.filter(pk=run.pk).update(state="succeeded")
+    notices.send_due()
+    tasks.tell_ended(sent[1])
+    assert len(mailbox.messages) == 2
+    recorder.store([row])
+    assert notices.send_due() == 0

@@ -195,79 +195,6 @@ def test_a_recorder_without_the_lease_writes_nothing(announce: Announcer, settin
     assert announce.log.redis.get(stream.key("recorder")) == b"of another"
 
 
-def test_another_life_of_the_log_is_read_from_its_beginning(keeper: Recorder, announce: Announcer) -> None:
-    announce(make_row("one"))
-    announce(make_row("two"))
-    keeper.step()
-    announce.log.redis.flushall()
-
-    announce(make_row("three"))
-    keeper.step()
-
-    assert set(stored()) == {"one", "two", "three"}
-    assert queries.position() == (announce.log.epoch, 1)
-
-
-def test_a_log_that_is_shorter_than_what_was_recorded_is_read_from_its_beginning(
-    keeper: Recorder, announce: Announcer
-) -> None:
-    for number in range(3):
-        announce(make_row(f"run-{number}"))
-    keeper.step()
-    announce.log.redis.delete(stream.key("log"))
-
-    announce(make_row("anew"))
-    keeper.step()
-
-    assert "anew" in stored()
-    assert queries.position()[1] == 1
-
-
-def test_entries_that_were_dropped_unread_are_counted(
-    keeper: Recorder, announce: Announcer, caplog: pytest.LogCaptureFixture
-) -> None:
-    announce(make_row("one"))
-    keeper.step()
-    for number in range(2, 7):
-        announce(make_row(f"run-{number}"))
-    announce.log.redis.execute_command("XTRIM", stream.key("log"), "MINID", "0-5")
-
-    keeper.step()
-
-    assert "The log dropped 3 entries unread." in caplog.text
-    assert set(stored()) == {"one", "run-5", "run-6"}
-
-
-def test_what_is_recorded_leaves_the_log_but_for_the_newest(
-    keeper: Recorder, announce: Announcer, settings: Any
-) -> None:
-    settings.LIVE_LOG_KEEP_ENTRIES = 100
-    for number in range(400):
-        announce(make_row(f"run-{number % 5}", moment=number))
-
-    while keeper.step():
-        pass
-
-    left = announce.log.redis.xlen(stream.key("log"))
-    assert 100 <= left <= 250, "approximate trimming drops whole nodes of 100"
-
-
-def test_an_entry_that_nobody_can_read_stops_nothing(
-    keeper: Recorder, announce: Announcer, caplog: pytest.LogCaptureFixture
-) -> None:
-    announce(make_row("one"))
-    announce.log.append(b'{"no": "list"')
-    announce.log.append(b'[{"id": 7}]')
-    announce.log.redis.xadd(stream.key("log"), {"another": "field"}, "0-*")
-    announce(make_row("two"))
-
-    keeper.step()
-
-    assert set(stored()) == {"one", "two"}
-    assert queries.position()[1] == 5
-    assert "Entry 2 of the log" in caplog.text
-
-
 REFUSED = {
     "an id that is too long": {"run_id": "x" * 256},
     "an id with NUL": {"run_id": "a\x00b"},
@@ -290,6 +217,24 @@ def test_a_row_that_the_database_refuses_stops_no_other(
     assert len(attempts()) == 20
     assert queries.position()[1] == 1
     assert "is refused" in caplog.text
+
+
+def test_of_a_run_that_is_retried_for_ever_only_the_tries_at_hand_are_read(
+    keeper: Recorder, announce: Announcer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(1, 40):
+        announce(make_row("for-ever", "retrying", attempt=number))
+    keeper.step()
+    read = []
+    to_attempt_row = queries.to_attempt_row
+    monkeypatch.setattr(queries, "to_attempt_row", lambda found: read.append(found.number) or to_attempt_row(found))
+
+    announce(make_row("for-ever", "running", attempt=40), make_row("for-ever", "failed", attempt=39, moment=9))
+    keeper.step()
+
+    assert read == [39]
+    assert attempts()["for-ever", 39] == "failed"
+    assert len(attempts()) == 40
 
 
 def test_a_text_that_is_too_long_or_has_a_nul_is_cut_and_kept(keeper: Recorder, announce: Announcer) -> None:

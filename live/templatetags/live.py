@@ -25,7 +25,8 @@ _ASSETS = "live_assets"
 def live_run(context: template.RequestContext, run_id: str) -> dict[str, Any]:
     """Draw a run's state, kept live by the script; "waiting for news" while it is not known, or not to be seen.
 
-    The element sends a bubbling `live:ended`, with the row as detail, when the run ends while the page watches.
+    A page follows 80 different runs at most; the boxes beyond say that they are not live. The element sends a bubbling
+    `live:ended`, with the row as detail, when the run ends while the page watches.
     """
     request = context["request"]
     row = queries.run(queries.Viewer.of(request.user), str(run_id))

@@ -119,6 +119,41 @@ def test_hostile_text_stays_text(stack: Stack, visitor: Visit) -> None:
         expect(page.locator("live-run [data-field=args]")).to_contain_text("<img src=x")
 
 
+#: Puts boxes of so many runs onto the page, as `{% live_run %}` draws them, and then two more of the first run.
+_ADD_BOXES = """(ids) => document.querySelector("main").append(...[...ids, ids[0], ids[0]].map((id) => {
+  const box = document.createElement("live-run");
+  const words = document.createElement("live-connection");
+  box.dataset.runId = id;
+  box.append(document.createElement("output"), words);
+  box.firstChild.dataset.field = "state";
+  words.append(document.createElement("span"));
+  words.firstChild.dataset.words = "";
+  return box;
+}))"""
+
+
+def test_of_more_boxes_than_a_page_follows_the_first_are_live_and_the_rest_say_that_they_are_not(
+    stack: Stack, visitor: Visit
+) -> None:
+    run_id = stack.send("journey.wait", "boxes", owner="clerk")
+    stack.gates.wait_for_arrival("boxes")
+    page = visitor("clerk").go("/live/?page=2")
+
+    page.evaluate(_ADD_BOXES, [run_id, *(f"none-{number}" for number in range(149))])
+
+    boxes, refused = page.locator("main live-run"), page.locator("main live-run live-connection[data-refused]")
+    expect(page.locator(f"live-run[data-run-id='{run_id}'] output")).to_have_text(["running"] * 3)
+    assert boxes.count() == 152
+    beyond = refused.count()
+    assert 70 <= beyond < 80, "the list follows runs of its own"
+    expect(refused.last).to_contain_text("not live")
+    expect(page.locator("live-connection").first).to_have_attribute("data-state", "live")
+    stack.gates.open("boxes")
+    expect(page.locator(f"live-run[data-run-id='{run_id}'] output")).to_have_text(["succeeded"] * 3)
+    page.evaluate("[...document.querySelectorAll('main live-run')].slice(0, 40).forEach((box) => box.remove())")
+    expect(refused).to_have_count(beyond - 39, timeout=30_000)
+
+
 def test_the_pages_are_complete_without_javascript(stack: Stack, visitor: Visit) -> None:
     run_id = stack.send("journey.add", 20, 22, owner="clerk")
     stack.wait_for_state(run_id, "succeeded")

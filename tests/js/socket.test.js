@@ -1,34 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, beforeEach, mock, test } from "node:test";
 import { Socket } from "../../live/static/live/socket.js";
-
-const BEAT_S = 10;
-
-/** The other end of each connection that the page opens, in order; a test says what it does. */
-class Server {
-  opened = [];
-
-  accept = () => {
-    const peer = {
-      heard: [],
-      send: (text) => peer.heard.push(JSON.parse(text)),
-      close: () => {
-        peer.isAbandoned = true;
-      },
-      say: (frame) => peer.onmessage?.({ data: JSON.stringify(frame) }),
-      leave: (code) => peer.onclose?.({ code }),
-      greet: (extra = {}) =>
-        peer.say({ type: "hello", v: 1, epoch: "e", seq: 1, beat_s: BEAT_S, now: new Date().toISOString(), ...extra }),
-      answer: (sub = "1", seq = 1) => peer.say({ type: "snapshot", sub, epoch: "e", seq, runs: [], counts: {} }),
-    };
-    this.opened.push(peer);
-    return peer;
-  };
-
-  get last() {
-    return this.opened.at(-1);
-  }
-}
+import { Server } from "./server.js";
 
 let server;
 let socket;
@@ -48,6 +21,9 @@ afterEach(() => {
 });
 
 const follow = () => socket.subscribe({ topic: "runs", filter: {}, limit: 50 }, (frame) => frames.push(frame));
+const followRun = (id, take = (frame) => frames.push(frame), refuse = undefined) =>
+  socket.subscribe({ topic: `run:${id}` }, take, refuse);
+const asked = () => server.last.heard.filter((frame) => frame.type === "subscribe");
 const goLive = () => {
   follow();
   server.last.greet();
@@ -61,7 +37,7 @@ test("nothing is opened before something is followed", () => {
 
 test("it is live once the server has greeted and answered every subscription", () => {
   follow();
-  follow();
+  followRun("one");
   assert.equal(socket.status, "connecting");
 
   server.last.greet();
@@ -174,6 +150,29 @@ test("a server that had too many frames is left alone for longer", () => {
   assert.equal(server.opened.length, 2);
 });
 
+test("a server that had too many frames is left alone for longer, however long the connection held", () => {
+  goLive();
+  mock.timers.tick(6_000);
+
+  server.last.leave(4029);
+  mock.timers.tick(19_000);
+
+  assert.equal(server.opened.length, 1);
+});
+
+test("a login that is gone is tried once more with the cookie of now, and only then given up", () => {
+  goLive();
+
+  server.last.leave(4000);
+  assert.equal(socket.status, "stale");
+  mock.timers.tick(500);
+  server.last.leave(4001);
+  mock.timers.tick(3_600_000);
+
+  assert.equal(socket.status, "login");
+  assert.equal(server.opened.length, 2);
+});
+
 test("hearing nothing for two and a half beats it is stale, and opens anew without waiting for the old one", () => {
   goLive();
   mock.timers.tick(24_000);
@@ -248,17 +247,14 @@ test("it is stale, as of the server's last knowledge, while the server has lost 
   assert.equal(socket.status, "live");
 });
 
-test("it asks again after an error that may pass, and not after one that stays", () => {
+test("what the server does not know is not asked for again", () => {
   follow();
   server.last.greet();
-  server.last.say({ type: "error", sub: "1", code: "forbidden", message: "There is no such run." });
-  mock.timers.tick(2_000);
-  assert.equal(server.last.heard.length, 2);
-
   server.last.say({ type: "error", sub: "1", code: "bad_request", message: "No." });
-  mock.timers.tick(60_000);
+  mock.timers.tick(9_000);
 
-  assert.equal(server.last.heard.filter((frame) => frame.type === "subscribe").length, 2);
+  assert.equal(asked().length, 1);
+  assert.equal(socket.status, "connecting");
   assert.deepEqual(frames, []);
 });
 

@@ -5,6 +5,7 @@
  */
 
 import { setServerTime } from "./clock.js";
+import { Outgoing } from "./outgoing.js";
 import { Subscription } from "./subscription.js";
 
 const FIRST_DELAY_MS = 500;
@@ -13,6 +14,8 @@ const LAST_DELAY_MS = 20_000;
 const GOOD_MS = 5_000;
 const HELLO_LIMIT_MS = 10_000;
 const BEATS_MISSED = 2.5;
+/** Topics that one page follows: the server takes 100, and as many frames in 10 s, of which some are left for later. */
+const MOST = 80;
 /** The close code that asks us to come back, but not soon; and the failures that it counts as. */
 const TOO_MANY = 4029;
 const MANY_FAILURES = 6;
@@ -35,8 +38,12 @@ export class Socket extends EventTarget {
   knownAt = Date.now();
   /** @type {WebSocket | null} */
   #socket = null;
+  /** @type {Outgoing | null} */
+  #outgoing = null;
   /** @type {Map<string, Subscription>} */
   #subscriptions = new Map();
+  /** What was too much, until another gives way. @type {Set<Subscription>} */
+  #waiting = new Set();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #limitMs = HELLO_LIMIT_MS;
@@ -53,30 +60,58 @@ export class Socket extends EventTarget {
   }
 
   /**
-   * Follow a topic from now on; the listener gets snapshots and changes, after a break too.
+   * Follow a topic from now on; who asks for the same shares it.
    *
    * @param {{topic: string, filter?: object, limit?: number}} request
-   * @param {(frame: Snapshot | Changes) => void} listener
-   * @returns {Subscription}
+   * @param {(frame: Snapshot | Changes) => void} take gets a snapshot first, then changes, after a break too
+   * @param {() => void} [refuse] called when the page follows too much already; `take` is, should that pass
+   * @returns {{close: () => void}} to follow it no longer.
    */
-  subscribe(request, listener) {
-    const subscription = new Subscription(String(++this.#lastSub), request, listener, this);
+  subscribe(request, take, refuse = () => {}) {
+    const known = [...this.#subscriptions.values(), ...this.#waiting].find((one) => one.is(request));
+    return (known ?? this.#add(request)).join(take, refuse);
+  }
+
+  /** @param {{topic: string, filter?: object, limit?: number}} request */
+  #add(request) {
+    const subscription = new Subscription(String(++this.#lastSub), request, this);
+    if (this.#subscriptions.size < MOST) {
+      this.#follow(subscription);
+    } else {
+      this.#waiting.add(subscription);
+      subscription.refuse();
+    }
+    return subscription;
+  }
+
+  /** @param {Subscription} subscription */
+  #follow(subscription) {
     this.#subscriptions.set(subscription.sub, subscription);
     if (this.status === "idle") this.#connect();
     else this.ask(subscription);
-    return subscription;
   }
 
   /** @param {Subscription} subscription ask the server for it, if it is there; else it is asked when it comes. */
   ask(subscription) {
     subscription.isAnswered = false;
-    if (this.#isGreeted) this.#send(subscription.request());
+    if (this.#isGreeted) this.#outgoing?.put(subscription.request());
   }
 
   /** @param {Subscription} subscription */
   drop(subscription) {
+    if (this.#waiting.delete(subscription)) return;
     this.#subscriptions.delete(subscription.sub);
-    if (this.#isGreeted) this.#send({ type: "unsubscribe", sub: subscription.sub });
+    if (this.#isGreeted) this.#outgoing?.put({ type: "unsubscribe", sub: subscription.sub });
+    // Not before all that are just leaving the page have left.
+    queueMicrotask(() => this.#letIn());
+  }
+
+  #letIn() {
+    for (const next of this.#waiting) {
+      if (this.#subscriptions.size >= MOST) return;
+      this.#waiting.delete(next);
+      this.#follow(next);
+    }
   }
 
   /** Open now what waits for its time, or what was not heard for too long: the machine woke, the network is back. */
@@ -108,6 +143,7 @@ export class Socket extends EventTarget {
     if (this.status === "idle") this.#become("connecting");
     const socket = this.#open();
     this.#socket = socket;
+    this.#outgoing = new Outgoing((text) => socket.send(text));
     this.#limitMs = HELLO_LIMIT_MS;
     socket.onmessage = (event) => this.#take(event.data);
     socket.onclose = (event) => this.#closed(event.code);
@@ -117,6 +153,7 @@ export class Socket extends EventTarget {
   /** Let go of the connection without waiting for the other side, which may be gone. */
   #abandon() {
     clearTimeout(this.#timer);
+    this.#outgoing?.end();
     const socket = this.#socket;
     this.#socket = null;
     this.#isGreeted = false;
@@ -168,8 +205,7 @@ export class Socket extends EventTarget {
   /** @param {number} code */
   #closed(code) {
     const last = LAST_WORDS[code];
-    if (code === TOO_MANY) this.#failures = MANY_FAILURES;
-    if (!last) return this.#retry();
+    if (!last) return this.#retry(!this.#isGreeted, code === TOO_MANY ? MANY_FAILURES : 0);
     this.#abandon();
     this.#become(last);
   }
@@ -178,20 +214,17 @@ export class Socket extends EventTarget {
    * Come back later: each time within a longer time, at random, so that not all pages come at once.
    *
    * @param {boolean} isOffline whether there is no server, as far as we know; else this may be a hiccup.
+   * @param {number} failures as how many this counts at least, however long the connection held.
    */
-  #retry(isOffline = !this.#isGreeted) {
+  #retry(isOffline = !this.#isGreeted, failures = 0) {
     if (this.#isGreeted && Date.now() - this.#openedAt > GOOD_MS) this.#failures = 0;
+    this.#failures = Math.max(this.#failures, failures);
     this.#abandon();
     const isFirst = this.status === "connecting" && this.#failures === 0;
     if (!isFirst) this.#become(isOffline ? "offline" : "stale");
     const longest = Math.min(LAST_DELAY_MS, FIRST_DELAY_MS * 2 ** this.#failures);
     this.#failures += 1;
     this.#timer = setTimeout(() => this.#connect(), Math.random() * longest);
-  }
-
-  /** @param {object} frame */
-  #send(frame) {
-    this.#socket?.send(JSON.stringify(frame));
   }
 
   /** @param {Status} status */

@@ -1,68 +1,93 @@
 /**
- * One topic that a page follows over the connection, and how far it has come.
+ * One topic that a page follows over the connection, for all on the page that asked for the same, and how far it has come.
  *
+ * @import {ClientFrame} from "./outgoing.js"
  * @import {Changes, Snapshot, WireError} from "./wire.js"
  */
 
-/** A run that was just sent may not be known yet, a database may be away: ask again, later and later. */
-const AGAIN_MS = 2_000;
-const AGAIN_LAST_MS = 30_000;
-/** Answers that asking again does not change. */
-const HOPELESS = new Set(["bad_request", "unknown_topic", "too_many"]);
+/**
+ * @typedef {object} Member one that asked
+ * @property {(frame: Snapshot | Changes) => void} take
+ * @property {() => void} refuse called when this cannot be followed, as the page follows too much already
+ * @property {boolean} hasWhole whether it was given the list that changes are laid over
+ */
 
 /** Made by `Socket.subscribe`. */
 export class Subscription {
-  /** Whether the page knows what the server knows, as of the present connection. */
+  /** Whether the page knows what the server knows, as of the present connection, or that it will not be told. */
   isAnswered = false;
+  #isRefused = false;
   /** @type {{epoch: string, seq: number} | null} */
   #since = null;
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  #timer;
-  #againMs = AGAIN_MS;
+  /** @type {Set<Member>} */
+  #members = new Set();
   #request;
-  #listener;
   #socket;
 
   /**
    * @param {string} sub
    * @param {{topic: string, filter?: object, limit?: number}} request
-   * @param {(frame: Snapshot | Changes) => void} listener
    * @param {{ask: (subscription: Subscription) => void, drop: (subscription: Subscription) => void}} socket
    */
-  constructor(sub, request, listener, socket) {
+  constructor(sub, request, socket) {
     this.sub = sub;
     this.#request = request;
-    this.#listener = listener;
     this.#socket = socket;
   }
 
-  /** @returns {object} the frame that asks for it: for all that came since the last one, if the server still has that. */
+  /** @param {object} request @returns {boolean} whether this is what it asks for. */
+  is(request) {
+    return JSON.stringify(this.#request) === JSON.stringify(request);
+  }
+
+  /** @returns {ClientFrame} the frame that asks for it: for all that came since the last one, if the server still has that. */
   request() {
-    clearTimeout(this.#timer);
+    this.#isRefused = false;
     return { type: "subscribe", sub: this.sub, ...this.#request, ...(this.#since && { since: this.#since }) };
+  }
+
+  /**
+   * @param {(frame: Snapshot | Changes) => void} take
+   * @param {() => void} refuse
+   * @returns {{close: () => void}} to follow no longer.
+   */
+  join(take, refuse) {
+    const member = { take, refuse, hasWhole: false };
+    this.#members.add(member);
+    if (this.#isRefused) refuse();
+    if (this.#since) {
+      // Without it the server sends the whole, which this one has not.
+      this.#since = null;
+      this.#socket.ask(this);
+    }
+    return { close: () => this.#leave(member) };
   }
 
   /** @param {Snapshot | Changes | WireError} frame */
   take(frame) {
-    if (frame.type === "error") return this.#fail(frame.code);
+    if (frame.type === "error") {
+      // A topic or filter that the server does not know, it will not know later: such a page does not become live.
+      if (frame.code === "too_many") this.refuse();
+      return;
+    }
     this.isAnswered = true;
-    this.#againMs = AGAIN_MS;
-    const epoch = frame.type === "snapshot" ? frame.epoch : this.#since?.epoch;
+    const isWhole = frame.type === "snapshot";
+    const epoch = isWhole ? frame.epoch : this.#since?.epoch;
     this.#since = epoch === undefined ? null : { epoch, seq: frame.seq };
-    this.#listener(frame);
+    for (const member of this.#members) {
+      member.hasWhole ||= isWhole;
+      if (member.hasWhole) member.take(frame);
+    }
   }
 
-  /** Follow no longer. */
-  close() {
-    clearTimeout(this.#timer);
-    this.#socket.drop(this);
+  /** Tell all that asked that this is too much. */
+  refuse() {
+    this.isAnswered = this.#isRefused = true;
+    for (const { refuse } of this.#members) refuse();
   }
 
-  /** @param {string} code */
-  #fail(code) {
-    this.isAnswered = code === "forbidden";
-    if (HOPELESS.has(code)) return;
-    this.#timer = setTimeout(() => this.#socket.ask(this), this.#againMs);
-    this.#againMs = Math.min(2 * this.#againMs, AGAIN_LAST_MS);
+  /** @param {Member} member */
+  #leave(member) {
+    if (this.#members.delete(member) && this.#members.size === 0) this.#socket.drop(this);
   }
 }

@@ -1,4 +1,7 @@
-/** `<live-connection>`: says in words whether the page is live, and how old it is when it is not. */
+/**
+ * `<live-connection>`: says in words whether the page is live, and how old it is when it is not. With `data-refused` it
+ * says that what it stands in is not, as the page follows too much.
+ */
 
 import { connection } from "../connection.js";
 import { setText } from "../fill.js";
@@ -11,6 +14,7 @@ const WORDS = {
   idle: "",
   connecting: "connecting…",
   live: "live",
+  refused: "not live: too much on this page",
   stale: "stale:",
   offline: "offline",
   login: "you are logged out:",
@@ -19,6 +23,7 @@ const WORDS = {
 };
 
 class LiveConnection extends HTMLElement {
+  static observedAttributes = ["data-refused"];
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #timer;
 
@@ -33,8 +38,16 @@ class LiveConnection extends HTMLElement {
     clearInterval(this.#timer);
   }
 
+  attributeChangedCallback() {
+    if (this.isConnected) this.handleEvent();
+  }
+
+  get #status() {
+    return this.hasAttribute("data-refused") ? "refused" : connection.status;
+  }
+
   handleEvent() {
-    const { status } = connection;
+    const status = this.#status;
     this.dataset.state = status;
     this.#set("[data-words]", WORDS[status] ?? status);
     this.#offer(status);
@@ -46,7 +59,7 @@ class LiveConnection extends HTMLElement {
     const known = new Date(connection.knownAt);
     const clock = known.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
     const stale = `last news ${ago(Date.now() - connection.knownAt)}`;
-    this.#set("[data-since]", { stale, offline: `since ${clock}` }[String(connection.status)] ?? "");
+    this.#set("[data-since]", { stale, offline: `since ${clock}` }[String(this.#status)] ?? "");
   }
 
   /** @param {string} status */

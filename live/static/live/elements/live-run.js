@@ -3,7 +3,6 @@
  * Sends a bubbling `live:ended`, with the row as detail, when the run ends while the page watches.
  *
  * @import {Attempt, Changes, Row, Snapshot} from "../wire.js"
- * @import {Subscription} from "../subscription.js"
  */
 
 import { connection } from "../connection.js";
@@ -11,13 +10,18 @@ import { asRow, draw, fill } from "../fill.js";
 import { FINAL } from "../format.js";
 
 class LiveRun extends HTMLElement {
-  /** @type {Subscription | null} */
+  /** @type {{close: () => void} | null} */
   #subscription = null;
   #hasEnded = false;
 
   connectedCallback() {
     this.#hasEnded = FINAL.has(this.dataset.state ?? "");
-    this.#subscription = connection.subscribe({ topic: `run:${this.dataset.runId}` }, (frame) => this.#take(frame));
+    const request = { topic: `run:${this.dataset.runId}` };
+    this.#subscription = connection.subscribe(
+      request,
+      (frame) => this.#take(frame),
+      () => this.#tellRefused(true),
+    );
   }
 
   disconnectedCallback() {
@@ -26,6 +30,7 @@ class LiveRun extends HTMLElement {
 
   /** @param {Snapshot | Changes} frame */
   #take(frame) {
+    this.#tellRefused(false);
     const row = frame.runs.find((one) => one.id === this.dataset.runId);
     if (!row) return;
     fill(this, row);
@@ -33,6 +38,11 @@ class LiveRun extends HTMLElement {
     if (!FINAL.has(row.state) || this.#hasEnded) return;
     this.#hasEnded = true;
     this.dispatchEvent(new CustomEvent("live:ended", { bubbles: true, detail: row }));
+  }
+
+  /** @param {boolean} isRefused whether the page follows too much for this one to be live, which its own words say. */
+  #tellRefused(isRefused) {
+    this.querySelector("live-connection")?.toggleAttribute("data-refused", isRefused);
   }
 
   /** @param {Row} row @param {Attempt[]} attempts */

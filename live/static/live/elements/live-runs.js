@@ -4,7 +4,6 @@
  * scrolled.
  *
  * @import {Changes, Counts, Row, Snapshot} from "../wire.js"
- * @import {Subscription} from "../subscription.js"
  */
 
 import { connection } from "../connection.js";
@@ -28,7 +27,7 @@ class LiveRuns extends HTMLElement {
   #list = store.empty(0);
   /** Whether rows wait to come or to go. */
   #isPending = false;
-  /** @type {Subscription[]} */
+  /** @type {{close: () => void}[]} */
   #subscriptions = [];
   #leaving = new AbortController();
 
@@ -53,16 +52,24 @@ class LiveRuns extends HTMLElement {
     for (const subscription of this.#subscriptions.splice(0)) subscription.close();
   }
 
-  /** @param {{topic: string, filter?: object, limit?: number}} request @param {(frame: Snapshot | Changes) => void} take */
-  #follow(request, take) {
-    this.#subscriptions.push(connection.subscribe(request, take));
+  /**
+   * @param {{topic: string, filter?: object, limit?: number}} request
+   * @param {(frame: Snapshot | Changes) => void} take
+   * @param {() => void} [refuse]
+   */
+  #follow(request, take, refuse) {
+    this.#subscriptions.push(connection.subscribe(request, take, refuse));
   }
 
   /** On a page beyond the first no rows come or go, but those that may still change are followed one by one. */
   #followEach() {
     for (const [id, shown] of this.#shown) {
       if (FINAL.has(shown.dataset.state ?? "")) continue;
-      this.#follow({ topic: `run:${id}` }, (frame) => frame.runs.map((row) => fill(shown, row)));
+      this.#follow(
+        { topic: `run:${id}` },
+        (frame) => frame.runs.map((row) => fill(shown, row)),
+        () => setText(part(shown, "[data-field='tries']"), "not live"),
+      );
     }
   }
 

@@ -52,7 +52,7 @@ WAIT = """
 import json, time
 from django.db.models import Sum
 from billing.models import Invoice, InvoiceLine, InvoiceRun
-from billing.services import planning
+from billing.services.charges import unbilled
 while InvoiceRun.objects.get().state == "running":
     time.sleep(0.2)
 print(json.dumps({
@@ -60,7 +60,7 @@ print(json.dumps({
     "invoices": Invoice.objects.count(),
     "lines": InvoiceLine.objects.count(),
     "net": str(InvoiceLine.objects.aggregate(total=Sum("net"))["total"]),
-    "unbilled": planning.unbilled().filter(amount__gt=0).count(),
+    "unbilled": unbilled().filter(amount__gt=0).count(),
 }))
 """
 

@@ -18,8 +18,9 @@ from django.utils.translation import gettext as _
 
 from billing.exceptions import BadLineError, ImportStuckError
 from billing.formats import FORMATS, Format
-from billing.lines import Line, read_lines
+from billing.lines import Line, read_lines, shown
 from billing.models import MAX_REJECTED_CHARS, Charge, ChargeImport, Customer, RejectedLine
+from billing.models.states import fail
 from billing.purchases import Purchase
 from billing.reasons import Reason
 
@@ -135,15 +136,9 @@ def _customer_ids(numbers: set[str]) -> dict[str, int]:
 def _write_rejected(record: ChargeImport, rejected: list[tuple[Line, Reason]]) -> None:
     room = max(0, MAX_REJECTED_KEPT - record.rejected_count)
     RejectedLine.objects.bulk_create(
-        RejectedLine(source_id=record.pk, line=line.number, reason=reason, text=_shown(line.data))
+        RejectedLine(source_id=record.pk, line=line.number, reason=reason, text=shown(line.data, MAX_REJECTED_CHARS))
         for line, reason in rejected[:room]
     )
-
-
-def _shown(data: bytes) -> str:
-    """The beginning of a line, with what cannot be shown written as \\x00."""
-    text = data[:MAX_REJECTED_CHARS].decode(errors="backslashreplace")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)[:MAX_REJECTED_CHARS]
 
 
 def lines_of(import_id: int) -> int:
@@ -153,6 +148,4 @@ def lines_of(import_id: int) -> int:
 
 def note_failure(import_id: int, error: BaseException) -> None:
     """Show on the import that its run ended before the file did; it can be started again from where it stopped."""
-    unfinished = ChargeImport.objects.filter(pk=import_id).exclude(state=ChargeImport.State.SUCCEEDED)
-    text = f"{type(error).__name__}: {error}"[:500]
-    unfinished.update(state=ChargeImport.State.FAILED, error=text, starts=0)
+    fail(ChargeImport.objects.filter(pk=import_id), error, starts=0)

@@ -30,3 +30,9 @@ def read_lines(file: IO[bytes], offset: int, number: int) -> Iterator[Line]:
             offset += len(rest)
             is_too_long = True
         yield Line(kept[:MAX_LINE_BYTES], number, offset, is_too_long)
+
+
+def shown(data: bytes, limit: int) -> str:
+    """The beginning of a line, with what cannot be shown written as \\x00."""
+    text = data[:limit].decode(errors="backslashreplace")
+    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)[:limit]

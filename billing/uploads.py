@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from billing.formats import FORMATS, Format
 from billing.lines import MAX_LINE_BYTES
-from billing.models import ChargeImport
+from billing.models import BankImport, ChargeImport
 
 MAX_FILE_MIB = 50
+Import = TypeVar("Import", ChargeImport, BankImport)
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -88,29 +90,34 @@ def _format_of(header: bytes) -> Format:
 
 def receive(found: Inspected, user: Any) -> tuple[ChargeImport, bool]:
     """Store an inspected file; a file that is known already is given back as it is, with False."""
-    known = ChargeImport.objects.filter(sha256=found.sha256).first()
-    if known:
-        return known, False
     record = ChargeImport(
-        name=(found.file.name or "")[:255],
         sha256=found.sha256,
         format=found.format.name,
         currency=found.format.currency,
         lines_total=found.lines,
         uploaded_by=user,
     )
-    _store(record, found.file)
+    return keep(record, found.file, "txt")
+
+
+def keep(record: Import, file: UploadedFile, suffix: str) -> tuple[Import, bool]:
+    """Store an upload and its row, which is known by its content; one that was there before is returned, with False."""
+    others: QuerySet[Any] = type(record)._default_manager.filter(sha256=record.sha256)
+    if known := others.first():
+        return known, False
+    record.name = (file.name or "")[:255]
+    _store(record, file, suffix)
     try:
         with transaction.atomic():
             record.save(force_insert=True)
     except IntegrityError:  # the same file came twice in one moment, and the other one was first
         record.file.delete(save=False)
-        return ChargeImport.objects.get(sha256=found.sha256), False
+        return others.get(), False
     return record, True
 
 
-def _store(record: ChargeImport, file: UploadedFile) -> None:
+def _store(record: ChargeImport | BankImport, file: UploadedFile, suffix: str) -> None:
     try:
-        record.file.save(f"{record.sha256}.txt", file, save=False)
+        record.file.save(f"{record.sha256}.{suffix}", file, save=False)
     except OSError as error:
         raise ValidationError(_("The file could not be stored: %s.") % (error.strerror or error)) from error

@@ -92,7 +92,7 @@ def begin_month(start: date, end: date, customers: list[Customer], manager: Any)
     invoice_runs.confirm(run.pk, manager, planning.digest(run.plan))
     run.refresh_from_db()
     run.issued_on = end + timedelta(days=1)
-    run.created_at = run.confirmed_at = moment(run.issued_on)
+    run.created_at = run.confirmed_at = run.started_at = moment(run.issued_on)
     run.save()
     return run
 

@@ -10,12 +10,13 @@ from django.conf import settings
 from django.db import models
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.timezone import localdate
 from django.utils.translation import gettext_lazy as _
 
+from billing.company import today
 from billing.fields import MoneyField
 from billing.formats import FORMATS
 from billing.models.customers import Customer
+from billing.models.states import WorkState
 from billing.reasons import Reason
 
 STALLED_AFTER = timedelta(seconds=60)
@@ -33,13 +34,7 @@ class ImportQuerySet(models.QuerySet["ChargeImport"]):
 class ChargeImport(models.Model):
     """One file of purchases, and how far it is billed; the position moves in the transaction of its charges."""
 
-    class State(models.TextChoices):
-        """Where an import is."""
-
-        WAITING = "waiting", _("waiting")
-        RUNNING = "running", _("running")
-        SUCCEEDED = "succeeded", _("succeeded")
-        FAILED = "failed", _("failed")
+    State = WorkState
 
     file = models.FileField(_("file"), upload_to="billing/imports/", max_length=255)
     name = models.CharField(_("name"), max_length=255, help_text=_("What the file was called where it came from."))
@@ -101,7 +96,7 @@ class Charge(models.Model):
     amount = MoneyField(_("amount"), help_text=_("The total of the line."))
     currency = models.CharField(_("currency"), max_length=3)
     description = models.CharField(_("description"), max_length=255, blank=True)
-    entered_on = models.DateField(_("entered on"), default=localdate, editable=False)
+    entered_on = models.DateField(_("entered on"), default=today, editable=False)
     source = models.ForeignKey(
         ChargeImport,
         on_delete=models.PROTECT,

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from billing.addresses import validate_ascii
 from billing.money import CURRENCIES
 
 PAYMENT_DAYS = 30
@@ -20,7 +21,7 @@ class Customer(models.Model):
 
     number = models.CharField(_("number"), max_length=32, unique=True)
     name = models.CharField(_("name"), max_length=200, blank=True)
-    email = models.EmailField(_("e-mail"), blank=True)
+    email = models.EmailField(_("e-mail"), blank=True, validators=[validate_ascii])
     address = models.TextField(_("address"), max_length=500, blank=True, help_text=_("Street and town, in lines."))
     country = models.CharField(
         _("country"), max_length=2, blank=True, help_text=_("Two letters (ISO 3166). Empty: the company's own.")

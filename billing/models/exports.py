@@ -7,6 +7,8 @@ from django.db import models
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from billing.models.states import WorkState
+
 
 class LedgerExport(models.Model):
     """A ledger of a period as a file, which only who asked for it can fetch, for a day."""
@@ -17,13 +19,7 @@ class LedgerExport(models.Model):
         CSV = "csv", "CSV"
         XLSX = "xlsx", "XLSX"
 
-    class State(models.TextChoices):
-        """Where an export is."""
-
-        WAITING = "waiting", _("waiting")
-        RUNNING = "running", _("running")
-        SUCCEEDED = "succeeded", _("succeeded")
-        FAILED = "failed", _("failed")
+    State = WorkState
 
     format = models.CharField(_("format"), max_length=8, choices=Format)
     period_start = models.DateField(_("from"))

@@ -64,9 +64,10 @@ class InvoiceRun(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+", null=True, verbose_name=_("confirmed by")
     )
     confirmed_at = models.DateTimeField(_("confirmed at"), null=True)
+    started_at = models.DateTimeField(_("started at"), null=True, help_text=_("When it began, or began again."))
     #: Newer charges than the plan knew are not billed by it.
     last_charge_id = models.PositiveBigIntegerField(_("last charge"), default=0)
-    issued_on = models.DateField(_("issued on"), null=True, help_text=_("The day on all its invoices."))
+    issued_on = models.DateField(_("issued on"), null=True, help_text=_("The day on the invoices since then."))
     run_id = models.CharField(_("run"), max_length=36, blank=True)
     mail_run_id = models.CharField(_("run that sends all"), max_length=36, blank=True)
 
@@ -247,6 +248,11 @@ class Invoice(models.Model):
                     _("Invoice %(number)s is issued; its %(field)s cannot change.")
                     % {"number": before["number"], "field": field.verbose_name}
                 )
+
+    @property
+    def has_pdf(self) -> bool:
+        """Whether its PDF is stored, and not lost."""
+        return bool(self.pdf) and self.pdf.storage.exists(str(self.pdf.name))
 
     @property
     def total(self) -> Money:

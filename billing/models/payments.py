@@ -11,19 +11,14 @@ from billing.bank_reasons import BankReason
 from billing.fields import MoneyField
 from billing.models.customers import Customer
 from billing.models.invoices import Invoice
+from billing.models.states import WorkState
 from billing.money import CURRENCIES
 
 
 class BankImport(models.Model):
     """One file of a bank's account statement."""
 
-    class State(models.TextChoices):
-        """Where an import is."""
-
-        WAITING = "waiting", _("waiting")
-        RUNNING = "running", _("running")
-        SUCCEEDED = "succeeded", _("succeeded")
-        FAILED = "failed", _("failed")
+    State = WorkState
 
     file = models.FileField(_("file"), upload_to="billing/bank/", max_length=255)
     name = models.CharField(_("name"), max_length=255)

@@ -16,8 +16,9 @@ from billing import bank_formats, uploads
 from billing.bank_formats import Booking
 from billing.bank_reasons import BankReason
 from billing.exceptions import BadBankLineError, PaymentRefusedError
-from billing.lines import Line, read_lines
+from billing.lines import Line, read_lines, shown
 from billing.models import BankImport, BankLine
+from billing.models.states import fail
 from billing.money import Money
 from billing.services import matching, payments
 
@@ -34,7 +35,7 @@ def check(file: UploadedFile) -> uploads.Measured:
     if bank_formats.delimiter_of(header) is None:
         raise ValidationError(
             _("The first line must name the columns %(columns)s, separated by , or ; It reads: %(header)s")
-            % {"columns": ",".join(bank_formats.COLUMNS), "header": _shown(header[:80])}
+            % {"columns": ",".join(bank_formats.COLUMNS), "header": shown(header, 80)}
         )
     if measured.lines < 2:
         raise ValidationError(_("The file holds a header and no bookings."))
@@ -43,20 +44,7 @@ def check(file: UploadedFile) -> uploads.Measured:
 
 def receive(file: UploadedFile, measured: uploads.Measured, user: Any) -> tuple[BankImport, bool]:
     """Store a checked file; a file that is known already is given back as it is, with False."""
-    if known := BankImport.objects.filter(sha256=measured.sha256).first():
-        return known, False
-    record = BankImport(name=(file.name or "")[:255], sha256=measured.sha256, uploaded_by=user)
-    try:
-        record.file.save(f"{measured.sha256}.csv", file, save=False)
-    except OSError as error:
-        raise ValidationError(_("The file could not be stored: %s.") % (error.strerror or error)) from error
-    try:
-        with transaction.atomic():
-            record.save(force_insert=True)
-    except IntegrityError:  # the same file came twice in one moment, and the other one was first
-        record.file.delete(save=False)
-        return BankImport.objects.get(sha256=measured.sha256), False
-    return record, True
+    return uploads.keep(BankImport(sha256=measured.sha256, uploaded_by=user), file, "csv")
 
 
 def lines_of(import_id: int) -> int:
@@ -83,8 +71,7 @@ def run_import(import_id: int, on_line: Callable[[int], object] = lambda number:
 
 def note_failure(import_id: int, error: BaseException) -> None:
     """Show on the import that its run ended before the file did; it can be started again from where it stopped."""
-    unfinished = BankImport.objects.filter(pk=import_id).exclude(state=BankImport.State.SUCCEEDED)
-    unfinished.update(state=BankImport.State.FAILED, error=f"{type(error).__name__}: {error}"[:500])
+    fail(BankImport.objects.filter(pk=import_id), error)
 
 
 def _judged(record: BankImport) -> Iterator[tuple[Line, Booking | BankReason, str]]:
@@ -126,7 +113,7 @@ def _land(
         return
     row = BankLine(source=record, line=line.number)
     if isinstance(judged, BankReason):
-        row.state, row.reason, row.reference = BankLine.State.REJECTED, judged, _shown(line.data)
+        row.state, row.reason, row.reference = BankLine.State.REJECTED, judged, shown(line.data, MAX_REFERENCE_CHARS)
         row.save(force_insert=True)
         return
     row.day, row.amount, row.currency = judged.day, judged.amount, judged.currency
@@ -171,9 +158,3 @@ def _pay(row: BankLine, found: matching.Match) -> None:
     except PaymentRefusedError:  # it was made void in this moment
         row.reason = BankReason.NOT_OPEN
     row.save(update_fields=["state", "reason"])
-
-
-def _shown(data: bytes) -> str:
-    """The beginning of a line, with what cannot be shown written as \\x00."""
-    text = data[:MAX_REFERENCE_CHARS].decode(errors="backslashreplace")
-    return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in text)[:MAX_REFERENCE_CHARS]

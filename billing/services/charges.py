@@ -14,9 +14,9 @@ def billing_lines() -> QuerySet[InvoiceLine]:
     return InvoiceLine.objects.filter(released=False)
 
 
-def unbilled(charges: QuerySet[Charge]) -> QuerySet[Charge]:
-    """Leave the charges that are on no invoice."""
-    return charges.filter(~Exists(billing_lines().filter(charge=OuterRef("pk"))))
+def unbilled() -> QuerySet[Charge]:
+    """Return the charges that are on no invoice, or on void ones only."""
+    return Charge.objects.filter(~Exists(billing_lines().filter(charge=OuterRef("pk"))))
 
 
 def with_invoice(charges: QuerySet[Charge]) -> QuerySet[Charge]:
@@ -29,13 +29,11 @@ def found(
     customer: Customer | None = None, first: date | None = None, last: date | None = None, is_unbilled: bool = False
 ) -> QuerySet[Charge]:
     """Find charges of a customer and of days from `first` to `last`, newest first; None means all."""
-    charges = Charge.objects.select_related("customer", "source")
+    charges = unbilled() if is_unbilled else Charge.objects.all()
     if customer:
         charges = charges.filter(customer=customer)
     if first:
         charges = charges.filter(day__gte=first)
     if last:
         charges = charges.filter(day__lte=last)
-    if is_unbilled:
-        charges = unbilled(charges)
-    return with_invoice(charges).order_by("-day", "-id")
+    return with_invoice(charges.select_related("customer", "source")).order_by("-day", "-id")

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from billing.ledger_files import WRITERS
 from billing.models import LedgerExport
+from billing.models.states import fail
 from billing.services import ledger
 from billing.services.ledger import Row
 
@@ -60,8 +61,7 @@ def make(export_id: int, on_row: Callable[[int], object] = lambda number: None) 
 
 def note_failure(export_id: int, error: BaseException) -> None:
     """Show on the export that its run ended before the file was there; it can be started again."""
-    unfinished = LedgerExport.objects.filter(pk=export_id).exclude(state=LedgerExport.State.SUCCEEDED)
-    unfinished.update(state=LedgerExport.State.FAILED, error=f"{type(error).__name__}: {error}"[:500])
+    fail(LedgerExport.objects.filter(pk=export_id), error)
 
 
 def _told(rows: Iterable[Row], on_row: Callable[[int], object]) -> Iterator[Row]:

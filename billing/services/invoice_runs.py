@@ -56,7 +56,8 @@ def confirm(run_id: int, user: Any, seen: str) -> bool:
         if not known["charges"]:
             raise RunNotConfirmableError(_("There is nothing to bill."))
         run.state, run.last_charge_id = State.RUNNING, known["last_charge"]
-        run.confirmed_by, run.confirmed_at, run.issued_on = user, timezone.now(), today()
+        run.confirmed_by, run.confirmed_at = user, timezone.now()
+        run.started_at, run.issued_on = run.confirmed_at, today()
     run.save()
     return is_unchanged
 
@@ -114,7 +115,8 @@ def settle(run_id: int) -> InvoiceRun:
     """Say how a run ended, if all its parts are over (they were made before); safe to call after each, and again."""
     run = InvoiceRun.objects.select_for_update().get(pk=run_id)
     is_over = not run.parts.filter(state=Part.WAITING).exists()
-    if run.state in (State.RUNNING, State.INCOMPLETE) and is_over:
+    # Of two workers on a part one may note a failure when the other one has settled the run as succeeded.
+    if run.state != State.PLANNED and is_over:
         is_whole = not run.failures.exists() and not run.parts.exclude(state=Part.DONE).exists()
         run.state = State.SUCCEEDED if is_whole else State.INCOMPLETE
         run.save(update_fields=["state"])
@@ -132,8 +134,8 @@ def retry(run_id: int) -> bool:
     )
     again = run.parts.filter(Q(state=Part.FAILED) | Exists(failed))
     again.update(state=Part.WAITING, error="")
-    run.state = State.RUNNING
-    run.save(update_fields=["state"])
+    run.state, run.started_at, run.issued_on = State.RUNNING, timezone.now(), today()
+    run.save(update_fields=["state", "started_at", "issued_on"])
     return True
 
 
@@ -141,8 +143,10 @@ def may_retry(run: InvoiceRun) -> bool:
     """Whether a person may start a run again: it is incomplete, no worker was told, or nothing moves any more."""
     if run.state != State.RUNNING:
         return run.state == State.INCOMPLETE
-    moved_at = run.invoices.aggregate(last=Max("created_at"))["last"] or run.confirmed_at
-    return not run.run_id or moved_at is None or timezone.now() - moved_at > STALLED_AFTER
+    if not run.run_id or run.started_at is None:
+        return True
+    last = run.invoices.aggregate(last=Max("created_at"))["last"]
+    return timezone.now() - max(last or run.started_at, run.started_at) > STALLED_AFTER
 
 
 @dataclass(frozen=True)

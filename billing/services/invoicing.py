@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import islice
 from typing import Any
 
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -16,10 +17,12 @@ from billing.company import company, today
 from billing.exceptions import CannotBillError, NotADraftError, NotVoidableError
 from billing.models import Charge, Customer, Invoice, InvoiceLine, Payment
 from billing.money import Money
-from billing.services import numbering, planning
+from billing.services import numbering
+from billing.services.charges import unbilled
 
 NOTHING = Decimal("0.00")
-MAX_DRAFT_CHARGES = 1_000
+#: Of one invoice, which is made and printed in memory.
+MAX_CHARGES = 1_000
 Period = tuple[date, date]
 
 
@@ -31,9 +34,15 @@ def build(
     `fields` are further ones of the invoice. Raises CannotBillError.
     """
     invoice = Invoice(customer=customer, currency=customer.currency, **fields)
-    lines = [_line(invoice, position, charge, rates) for position, charge in enumerate(charges, start=1)]
-    if not lines:
+    few = list(islice(charges, MAX_CHARGES + 1))
+    if not few:
         raise CannotBillError(_("There is nothing to bill."))
+    if len(few) > MAX_CHARGES:
+        raise CannotBillError(
+            _("There are more than %(limit)d charges; draft invoices of them on the customer's page.")
+            % {"limit": MAX_CHARGES}
+        )
+    lines = [_line(invoice, position, charge, rates) for position, charge in enumerate(few, start=1)]
     invoice.net = sum((line.net for line in lines), NOTHING)
     invoice.tax = sum((line.tax for line in lines), NOTHING)
     invoice.gross = invoice.net + invoice.tax
@@ -87,8 +96,8 @@ def make_draft(customer: Customer, charges: Iterable[Charge], period: Period | N
 def draft_unbilled(customer_id: int) -> Invoice:
     """Make a draft of what a customer has unbilled, the oldest first. Raises CannotBillError."""
     customer = Customer.objects.select_for_update(no_key=True).get(pk=customer_id)
-    unbilled = planning.unbilled().filter(customer=customer, currency=customer.currency, amount__gt=0)
-    return make_draft(customer, unbilled.order_by("day", "pk")[:MAX_DRAFT_CHARGES])
+    found = unbilled().filter(customer=customer, currency=customer.currency, amount__gt=0)
+    return make_draft(customer, found.order_by("day", "pk")[:MAX_CHARGES])
 
 
 @transaction.atomic
@@ -103,15 +112,23 @@ def discard(invoice_id: int) -> Customer:
 
 @transaction.atomic
 def issue(invoice_id: int, on: date | None = None) -> Invoice:
-    """Give a draft its number and its day, today unless said otherwise. Raises NotADraftError."""
+    """Give a draft its number and its day, today unless said otherwise. Raises NotADraftError, CannotBillError.
+
+    Buyer and tax are of this moment. If another tax comes of it than a person saw, it stays a draft, which shows that.
+    """
     invoice = Invoice.objects.select_for_update(of=("self",)).select_related("customer").get(pk=invoice_id)
     if invoice.state != Invoice.State.DRAFT:
         raise NotADraftError(_("Invoice %(number)s was issued before.") % {"number": invoice.number})
-    on = on or today()
-    invoice.buyer = as_buyer(invoice.customer, invoice.buyer["tax_note"])
-    stamp(invoice, numbering.take(Invoice.Kind.INVOICE, on)[0], on, company().as_seller())
-    invoice.save()
-    return invoice
+    kept = {name: getattr(invoice, name) for name in ("pk", "created_at", "period_start", "period_end")}
+    charges = [line.charge for line in invoice.lines.select_related("charge").order_by("position") if line.charge]
+    renewed, lines = build(invoice.customer, charges, taxes.load(), **kept)
+    if (renewed.tax, renewed.buyer["tax_note"]) == (invoice.tax, invoice.buyer["tax_note"]):
+        on = on or today()
+        stamp(renewed, numbering.take(Invoice.Kind.INVOICE, on)[0], on, company().as_seller())
+    invoice.lines.all().delete()
+    renewed.save(force_update=True)
+    InvoiceLine.objects.bulk_create(lines)
+    return renewed
 
 
 @transaction.atomic

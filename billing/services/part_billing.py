@@ -39,13 +39,14 @@ def bill_part(part_id: int, on_customer: Callable[[int], object] = lambda count:
     # Django has no `range` of a foreign key.
     bounds = {"customer_id__gte": part.first_customer_id, "customer_id__lte": part.last_customer_id}
     billable = planning.billable(run).filter(**bounds)
-    run.failures.filter(**bounds).delete()
     done = max(0, part.customer_count - billable.values("customer_id").distinct().count())
     on_customer(done)
     for ids in _batches(billable):
         _bill(run, ids, rates)
         done += len(ids)
         on_customer(done)
+    # Who failed once may be billed by now, by a draft or by another worker on this part.
+    run.failures.filter(**bounds).exclude(customer__in=billable.values("customer")).delete()
     part.state, part.error = InvoiceRunPart.State.DONE, ""
     part.save(update_fields=["state", "error"])
     settle(run.pk)
@@ -82,7 +83,8 @@ def _bill_together(run: InvoiceRun, ids: Sequence[int], rates: taxes.Rates) -> N
     customers = Customer.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").in_bulk()
     charges = planning.billable(run).filter(customer_id__in=ids).order_by("customer_id", "day", "pk")
     made: list[tuple[Invoice, list[InvoiceLine]]] = []
-    for customer_id, of_customer in groupby(charges, key=lambda charge: charge.customer_id):
+    run.failures.filter(customer__in=ids).delete()
+    for customer_id, of_customer in groupby(charges.iterator(), key=lambda charge: charge.customer_id):
         period = {"period_start": run.period_start, "period_end": run.period_end}
         try:
             made.append(invoicing.build(customers[customer_id], of_customer, rates, invoice_run=run, **period))

@@ -25,6 +25,7 @@ from django.db.models import (
 from django.utils.translation import gettext_lazy as _
 
 from billing.models import Charge, InvoiceLine, InvoiceRun
+from billing.services.charges import unbilled
 
 
 class LeftOut(TextChoices):
@@ -36,14 +37,11 @@ class LeftOut(TextChoices):
     CURRENCY = "currency", _("in another currency than the customer's")
 
 
-def unbilled() -> QuerySet[Charge]:
-    """Return the charges that are on no invoice, or on void ones only."""
-    return Charge.objects.filter(~Exists(InvoiceLine.objects.filter(charge=OuterRef("pk"), released=False)))
-
-
 def billable(run: InvoiceRun) -> QuerySet[Charge]:
-    """Return the charges that a confirmed run has still to bill."""
+    """Return the charges that a confirmed run has still to bill; what it billed once and somebody voided is not."""
+    billed_by_it = InvoiceLine.objects.filter(charge=OuterRef("pk"), invoice__invoice_run=run)
     return unbilled().filter(
+        ~Exists(billed_by_it),
         day__range=(run.period_start, run.period_end),
         entered_on__lte=run.cut_off,
         amount__gt=0,

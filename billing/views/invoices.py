@@ -11,6 +11,7 @@ from django.core.paginator import Paginator
 from django.db.models import Count, QuerySet, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from billing import taxes
@@ -81,8 +82,17 @@ def discard(request: HttpRequest, pk: int) -> HttpResponse:
 @requires("billing.change_invoice")
 @require_POST
 def issue(request: HttpRequest, pk: int) -> HttpResponse:
-    """Issue a draft."""
-    return _done(request, pk, lambda: invoicing.issue(pk))
+    """Issue a draft, unless its tax is another than the page showed."""
+
+    def verb() -> Invoice:
+        record = invoicing.issue(pk)
+        if record.state == Invoice.State.DRAFT:
+            messages.warning(
+                request, _("The tax has changed since this draft was made. This is the new one: look again.")
+            )
+        return record
+
+    return _done(request, pk, verb)
 
 
 @requires("billing.void_invoice")
@@ -107,7 +117,7 @@ def _done(request: HttpRequest, pk: int, verb: Callable[[], Invoice | Customer])
     record = get_object_or_404(Invoice, pk=pk)
     try:
         return redirect(verb())
-    except (NotVoidableError, NotADraftError) as error:
+    except (NotVoidableError, NotADraftError, CannotBillError) as error:
         messages.error(request, str(error))
         return redirect(record)
 

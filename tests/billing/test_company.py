@@ -11,6 +11,7 @@ import stdnum.iban
 from django.core.exceptions import ImproperlyConfigured
 
 from billing import company
+from billing.models import Charge
 
 
 def test_what_the_setting_leaves_out_is_the_default(settings: Any) -> None:
@@ -50,3 +51,5 @@ def test_today_is_the_day_in_the_company_s_zone(
     monkeypatch.setattr("django.utils.timezone.now", lambda: datetime(2026, 3, 31, 22, 30, tzinfo=UTC))
 
     assert company.today().day == expected
+    entered_on: Any = Charge._meta.get_field("entered_on")
+    assert entered_on.get_default() == company.today()

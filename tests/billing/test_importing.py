@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from billing import importing
 from billing.exceptions import ImportStuckError
 from billing.formats import CSV
-from billing.lines import MAX_LINE_BYTES, read_lines
+from billing.lines import MAX_LINE_BYTES, read_lines, shown
 from billing.models import Charge, ChargeImport, Customer, RejectedLine
 from billing.reasons import Reason
 from tests.billing.files import CSV_HEADER, same_shape
@@ -253,10 +253,10 @@ def test_each_line_of_any_file_is_a_purchase_or_rejected_or_blank(rows: list[byt
 
 @given(st.binary(max_size=500))
 def test_what_is_shown_of_any_line_is_bounded_and_printable(data: bytes) -> None:
-    shown = importing._shown(data)
+    text = shown(data, 200)
 
-    assert len(shown) <= 200
-    assert shown.isprintable()
+    assert len(text) <= 200
+    assert text.isprintable()
 
 
 def test_a_rejected_line_says_itself_in_words() -> None:

@@ -12,11 +12,11 @@ from django.db import OperationalError
 from django.db.models import Sum
 from django.utils import timezone
 
-from billing import taxes
+from billing import tasks, taxes
 from billing.exceptions import RunNotConfirmableError
 from billing.models import Charge, Customer, Invoice, InvoiceLine, InvoiceRun, InvoiceRunPart
 from billing.services import invoice_runs, invoicing, part_billing, planning
-from tat.celery import app
+from billing.services.charges import unbilled
 from tests.billing.trade import CUT_OFF, END, START, bill, confirmed_run, make_charge, make_customer, make_customers
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tax_rates")]
@@ -82,7 +82,7 @@ def test_a_run_bills_what_its_plan_said_and_nothing_else(manager: Any) -> None:
     assert (invoice.invoice_run, invoice.issued_on, invoice.state) == (run, run.issued_on, "issued")
     assert invoice.due_on == run.issued_on + timedelta(days=10)  # type: ignore[operator]
     assert (invoice.period_start, invoice.period_end, invoice.gross) == (START, END, Decimal("35.70"))
-    assert set(planning.unbilled()) == {late, after}
+    assert set(unbilled()) == {late, after}
 
 
 @pytest.mark.usefixtures("small_parts")
@@ -268,7 +268,7 @@ def test_a_person_may_start_again_what_failed_or_stands_still(
     manager: Any, state: str, run_id: str, moved: timedelta, expected: bool
 ) -> None:
     run = invoice_runs.plan(START, END, CUT_OFF, manager)
-    run.state, run.run_id, run.confirmed_at = state, run_id, timezone.now() - moved
+    run.state, run.run_id, run.started_at = state, run_id, timezone.now() - moved
     run.save()
 
     assert invoice_runs.may_retry(run) is expected
@@ -283,10 +283,10 @@ def test_the_tasks_bill_the_parts_and_say_how_the_run_ended(manager: Any, small_
     run = confirmed_run(manager)
     parts = invoice_runs.make_parts(run.pk)
 
-    results = [app.tasks["billing.invoice_run_part"].apply((part.pk,)).get() for part in parts]
+    results = [tasks.invoice_run_part.apply((part.pk,)).get() for part in parts]
 
     assert results == [{"customers": 4}, {"customers": 2}]
-    end = app.tasks["billing.finish_invoice_run"].apply((run.pk,)).get()
+    end = tasks.finish_invoice_run.apply((run.pk,)).get()
     assert end == {"state": "succeeded", "invoices": 6, "failures": 0}
     assert_numbers_without_holes(run, 6)
 
@@ -300,7 +300,7 @@ def test_a_part_s_task_that_fails_says_so_on_the_part(manager: Any, monkeypatch:
         raise RuntimeError("no rates at all")
 
     monkeypatch.setattr(taxes, "load", broken)
-    result = app.tasks["billing.invoice_run_part"].apply((part.pk,))
+    result = tasks.invoice_run_part.apply((part.pk,))
 
     part.refresh_from_db()
     run.refresh_from_db()
@@ -310,7 +310,7 @@ def test_a_part_s_task_that_fails_says_so_on_the_part(manager: Any, monkeypatch:
 
 @pytest.mark.parametrize("name", ["invoice_run", "invoice_run_part", "finish_invoice_run"])
 def test_what_may_run_twice_is_acknowledged_late_and_comes_back_when_its_worker_dies(name: str) -> None:
-    task = app.tasks[f"billing.{name}"]
+    task = getattr(tasks, name)
 
     assert task.acks_late
     assert task.reject_on_worker_lost

@@ -11,7 +11,8 @@ import pytest
 from django.db.models import Count, Sum
 
 from billing.models import Charge, Invoice, InvoiceLine
-from billing.services import invoice_runs, planning
+from billing.services import invoice_runs
+from billing.services.charges import unbilled
 from tests.billing.trade import bill, confirmed_run, make_customers
 from tests.harness.databases import Databases
 from tests.harness.need import ROOT
@@ -47,7 +48,7 @@ part_billing._write = stop
 
 def assert_each_charge_billed_once() -> None:
     lines = InvoiceLine.objects.filter(released=False)
-    assert not planning.unbilled().exists()
+    assert not unbilled().exists()
     assert lines.count() == Charge.objects.count()
     assert lines.aggregate(total=Sum("net")) == Charge.objects.aggregate(total=Sum("amount"))
     assert Invoice.objects.aggregate(total=Sum("net"))["total"] == lines.aggregate(total=Sum("net"))["total"]

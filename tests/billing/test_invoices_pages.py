@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from billing.models import Invoice
+from billing.models import Customer, Invoice
 from billing.money import Money
 from billing.services import invoicing, payments
 from billing.views import invoices as views
@@ -223,3 +223,25 @@ def test_a_discarded_draft_leaves_its_charges_unbilled_and_an_issued_one_stays(p
     issued = invoicing.issue(invoicing.draft_unbilled(customer.pk).pk, ON)
     page.post(f"/billing/invoices/{issued.pk}/discard/")
     assert Invoice.objects.get().pk == issued.pk
+
+
+def test_a_draft_whose_tax_has_changed_is_shown_anew_before_it_is_issued(page: Client) -> None:
+    customer = make_customer()
+    draft = invoicing.make_draft(customer, [make_charge(customer, "100.00")])
+    Customer.objects.update(country="FR", vat_id="FR40303265045")
+
+    answers = [page.post(f"{LIST}{draft.pk}/issue/", follow=True).text for _ in range(2)]
+
+    assert "The tax has changed since this draft was made." in answers[0]
+    assert "119.00" not in answers[0]
+    assert "The tax has changed" not in answers[1]
+    draft.refresh_from_db()
+    assert (draft.state, draft.gross) == ("issued", Decimal("100.00"))
+
+
+def test_a_draft_that_cannot_be_billed_any_more_says_why(page: Client) -> None:
+    customer = make_customer()
+    draft = invoicing.make_draft(customer, [make_charge(customer)])
+    Customer.objects.update(currency="USD")
+
+    assert "who is billed in USD" in page.post(f"{LIST}{draft.pk}/issue/", follow=True).text

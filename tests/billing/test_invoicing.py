@@ -90,6 +90,37 @@ def test_a_draft_has_no_number_and_its_issue_gives_one_with_day_and_due_day(draf
     assert issued.buyer["address"] == "Weg 1"
 
 
+def test_a_draft_whose_tax_has_changed_shows_the_new_one_and_is_issued_when_that_was_seen(draft: Invoice) -> None:
+    Customer.objects.update(country="FR", vat_id="FR40303265045")
+
+    renewed = invoicing.issue(draft.pk, ON)
+
+    draft.refresh_from_db()
+    assert (renewed.state, draft.state, draft.number) == ("draft", "draft", None)
+    assert (draft.net, draft.tax, draft.gross) == (Decimal("10.10"), Decimal("0.00"), Decimal("10.10"))
+    issued = invoicing.issue(draft.pk, ON)
+    assert (issued.number, issued.reverse_charge, issued.buyer["vat_id"]) == ("2026-00001", True, "FR40303265045")
+    assert issued.buyer["tax_note"] == "reverse_charge"
+    assert [(line.tax_percent, line.tax) for line in issued.lines.all()] == [(0, 0), (0, 0)]
+    assert (issued.period_start, issued.created_at) == (draft.period_start, draft.created_at)
+
+
+def test_a_draft_is_issued_to_the_customer_as_they_are_now(draft: Invoice) -> None:
+    Customer.objects.update(address="Weg 2", payment_days=3)
+
+    issued = invoicing.issue(draft.pk, ON)
+
+    assert (issued.buyer["address"], issued.due_on) == ("Weg 2", date(2026, 4, 4))
+
+
+def test_a_draft_that_cannot_be_billed_any_more_stays_a_draft(draft: Invoice) -> None:
+    Customer.objects.update(currency="USD")
+
+    with pytest.raises(CannotBillError, match="billed in USD"):
+        invoicing.issue(draft.pk, ON)
+    assert Invoice.objects.get().lines.count() == 2
+
+
 def test_an_invoice_over_nothing_is_paid_from_its_issue_on_and_never_overdue() -> None:
     customer = make_customer(payment_days=0)
     free = invoicing.make_draft(customer, [make_charge(customer, "0.00")])

@@ -105,9 +105,9 @@ def test_the_same_file_from_four_people_in_one_moment_is_one_import(
     together, real = threading.Barrier(4), uploads._store
     seen: list[tuple[int, bool]] = []
 
-    def store_together(record: ChargeImport, file: UploadedFile) -> None:
+    def store_together(record: ChargeImport, file: UploadedFile, suffix: str) -> None:
         together.wait(timeout=10)  # by now each has seen that the file is new
-        real(record, file)
+        real(record, file, suffix)
 
     def upload() -> None:
         record, is_new = uploads.receive(inspected(content), clerk)

@@ -1,4 +1,4 @@
-"""What can go wrong with a line, and with an import."""
+"""What can go wrong, each with a sentence for the person who reads of it."""
 
 from billing.bank_reasons import BankReason
 from billing.reasons import Reason
@@ -54,6 +54,10 @@ class RunNotConfirmableError(Exception):
 
 class DocumentError(Exception):
     """The PDF could not be made or stored; the message says why."""
+
+
+class MailRefusedError(Exception):
+    """No e-mail of this kind goes out for this invoice; the message says why."""
 
 
 class MailNotSentError(Exception):

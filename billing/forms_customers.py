@@ -9,6 +9,7 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from billing import vat
+from billing.addresses import validate_ascii
 from billing.company import company
 from billing.countries import COUNTRIES
 from billing.models import Customer
@@ -64,6 +65,8 @@ class CustomerForm(forms.ModelForm):
         assert isinstance(country, forms.ChoiceField)
         country.choices = [("", _("%(country)s (the company's own)") % {"country": own}), *named]
         self.fields["name"].required = True
+        # Says what is wrong where "Enter a valid email address." alone would not.
+        self.fields["email"].validators.append(validate_ascii)
 
     def clean_number(self) -> str:
         """Take what an import takes: a file with this number must find this customer."""

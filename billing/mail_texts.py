@@ -8,13 +8,13 @@ from email.utils import formataddr
 from typing import Any
 
 import css_inline
-from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.translation import gettext as _
 
 from billing import anymail, pdf_texts
+from billing.addresses import to_ascii
 from billing.company import company
 from billing.models import Mail
 from billing.services import balances
@@ -28,27 +28,24 @@ def has_pdf(mail: Mail) -> bool:
     return mail.invoice_id is not None and mail.kind != Mail.Kind.STATEMENT
 
 
-def language_of(mail: Mail) -> str:
-    """Return the customer's language, or the site's if we do not speak it."""
-    known = {code for code, _name in settings.LANGUAGES}
-    return mail.customer.language if mail.customer.language in known else settings.LANGUAGE_CODE
-
-
 def message_id(mail: Mail) -> str:
     """Return the same id for each try of a mail, so that a second copy can be told by it."""
-    return f"<billing.{mail.pk}.{mail.number}@{Address(addr_spec=company().email).domain}>"
+    return f"<billing.{mail.pk}.{mail.number}@{Address(addr_spec=to_ascii(company().email)).domain}>"
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives:
-    """Return the message, with the invoice's stored PDF. Raises ValueError for what no header can hold."""
-    with translation.override(language_of(mail)):
+    """Return the message, with the invoice's stored PDF.
+
+    Raises ValueError for what no header can hold, ValidationError for what is no address.
+    """
+    with translation.override(pdf_texts.spoken(mail.customer.language)):
         known = context(mail)
         name = f"billing/mail/{mail.kind}"
         message = EmailMultiAlternatives(
             subject=one_line(render_to_string(f"{name}.subject.txt", known)),
             body=render_to_string(f"{name}.txt", known).strip() + "\n",
-            from_email=formataddr((one_line(company().name), company().email)),
-            to=[formataddr((one_line(known["name"]), mail.address))],
+            from_email=formataddr((one_line(company().name), to_ascii(company().email))),
+            to=[formataddr((one_line(known["name"]), to_ascii(mail.address)))],
             headers={"Message-ID": message_id(mail), "Auto-Submitted": "auto-generated"},
         )
         # Only django-anymail reads it: its events bring it back.

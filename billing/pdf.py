@@ -38,7 +38,7 @@ _one_at_a_time = Lock()
 
 def render(invoice: Invoice) -> bytes:
     """Return an issued invoice as PDF, in its buyer's language."""
-    with translation.override(pdf_texts.language_of(invoice)):
+    with translation.override(pdf_texts.spoken(invoice.buyer.get("language", ""))):
         content = pdf_texts.content_of(invoice)
     boxed: frozenset[str] = frozenset()
     with _one_at_a_time:

@@ -27,11 +27,9 @@ HAN = {
 HAN_ELSEWHERE = HAN["CN"]
 
 
-def language_of(invoice: Invoice) -> str:
-    """Return the buyer's language, or the site's if we do not speak it."""
-    known = {code for code, _name in settings.LANGUAGES}
-    wanted = str(invoice.buyer.get("language") or "")
-    return wanted if wanted in known else settings.LANGUAGE_CODE
+def spoken(language: str) -> str:
+    """Return a customer's language, or the site's if we do not speak it."""
+    return language if language in dict(settings.LANGUAGES) else settings.LANGUAGE_CODE
 
 
 def content_of(invoice: Invoice) -> dict[str, Any]:

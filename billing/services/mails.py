@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, NamedTuple
 
+from django.contrib.auth import get_user_model
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import IntegrityError, transaction
@@ -19,7 +20,8 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from billing import mail_texts
-from billing.exceptions import DocumentError, MailDecidedError
+from billing.addresses import validate_ascii
+from billing.exceptions import DocumentError, MailDecidedError, MailRefusedError
 from billing.models import Customer, Invoice, Mail
 from billing.sending import Answer, Outcome, Sender, describe
 from billing.services import documents
@@ -48,9 +50,13 @@ def ask(
 ) -> tuple[Mail, bool]:
     """Return the mail of this key, kind and address, and whether it is new.
 
-    With `again` a person wants another one; that is made only if the last one is at its end. Raises ValidationError.
+    With `again` a person wants another one; that is made only if the last one is at its end. Raises ValidationError
+    for the address, MailRefusedError for the invoice.
     """
     validate_email(address)
+    validate_ascii(address)
+    if invoice and (reason := why_not(kind, invoice)):
+        raise MailRefusedError(reason)
     key = {"subject_key": subject_key, "kind": kind, "address": address}
     last = Mail.objects.filter(**key).order_by("-number").first()
     if last and not (again and last.state in (State.SENT, State.FAILED)):
@@ -62,6 +68,20 @@ def ask(
     except IntegrityError:  # somebody asked at the same moment
         return Mail.objects.get(**key, number=number), False
     return mail, True
+
+
+def why_not(kind: str, invoice: Invoice) -> str:
+    """Return why no e-mail of this kind goes out for an invoice as it is now; "" when one may."""
+    known = {"number": invoice, "state": invoice.get_state_display()}
+    if invoice.number is None:
+        return _("A draft is not sent; issue the invoice first.")
+    if invoice.state == Invoice.State.VOID:
+        return _("Invoice %(number)s is void; only its credit note is sent.") % known
+    if kind == Mail.Kind.REMINDER and invoice.disputed:
+        return _("Invoice %(number)s is disputed; nobody is reminded of it.") % known
+    if kind == Mail.Kind.REMINDER and not invoice.open:
+        return _("Invoice %(number)s is %(state)s; nobody is reminded of it.") % known
+    return ""
 
 
 def to_send(invoice_run_id: int) -> QuerySet[Invoice]:
@@ -81,16 +101,16 @@ class Asked(NamedTuple):
 def ask_for_invoices(invoice_ids: Iterable[int], asked_by_id: int | None) -> Asked:
     """Ask for the mails of many invoices; those that were asked for before are left out."""
     made, lacking = [], 0
+    asked_by = get_user_model().objects.get(pk=asked_by_id) if asked_by_id else None
     for invoice in Invoice.objects.filter(pk__in=invoice_ids).select_related("customer").order_by("pk"):
         address = invoice.customer.email
         try:
-            mail, is_new = ask(Mail.Kind.INVOICE, f"invoice:{invoice.pk}", invoice.customer, address, invoice)
+            mail, is_new = ask(Mail.Kind.INVOICE, f"invoice:{invoice.pk}", invoice.customer, address, invoice, asked_by)
         except ValidationError:
             lacking += 1
             continue
-        if is_new:
-            mail.asked_by_id = asked_by_id
-            mail.save(update_fields=["asked_by"])
+        except MailRefusedError:  # it was made void in this moment
+            continue
         if is_new or mail.needs_run:
             made.append(mail)
     return Asked(made, lacking)
@@ -113,12 +133,16 @@ def deliver(mail_id: int, run_id: str = "") -> tuple[Mail, int | None]:
         _settle(mail, State.UNCLEAR, _("The worker ended while the e-mail was being sent."))
     if mail.state != State.WAITING:
         return mail, None
+    if mail.invoice and (reason := why_not(mail.kind, mail.invoice)):
+        return _end(mail, Outcome(Answer.NEVER, reason), State.WAITING)
     sender = Sender()
     try:
         if mail.invoice_id and mail_texts.has_pdf(mail):
             mail.invoice = documents.store_pdf(mail.invoice_id)
         message = mail_texts.compose(mail)
         sender.open()
+    except ValidationError as error:  # an address that was kept before it was looked at like this
+        return _end(mail, Outcome(Answer.NEVER, " ".join(error.messages)), State.WAITING)
     except ValueError as error:  # a header with two lines
         return _end(mail, Outcome(Answer.NEVER, describe(error)), State.WAITING)
     except (DocumentError, OSError) as error:

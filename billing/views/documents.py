@@ -38,6 +38,6 @@ def _make(request: HttpRequest, pk: int) -> HttpResponse:
     invoice = get_object_or_404(Invoice, pk=pk)
     if invoice.number is None:
         messages.error(request, _("A draft has no PDF; issue the invoice first."))
-    elif not invoice.pdf:
+    elif not invoice.has_pdf:
         queue_pdf(invoice)
     return redirect(invoice)

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
-from billing.exceptions import MailDecidedError
+from billing.exceptions import MailDecidedError, MailRefusedError
 from billing.forms_mails import MailFilter
 from billing.models import Invoice, InvoiceRun, Mail
 from billing.services import mails as verbs
@@ -49,7 +49,7 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
         if decision == "again":
             return redirect(send_again(record, request.user))
         verbs.decide(record.pk, request.user, was_sent=True)
-    except MailDecidedError as error:
+    except (MailDecidedError, MailRefusedError) as error:
         messages.info(request, str(error))
     return redirect(record)
 
@@ -59,11 +59,11 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
 def send(request: HttpRequest, pk: int) -> HttpResponse:
     """Send an invoice to its customer, unless that was done before."""
     invoice = get_object_or_404(Invoice.objects.select_related("customer"), pk=pk)
-    if invoice.number is None:
-        messages.error(request, _("A draft is not sent; issue the invoice first."))
-        return redirect(invoice)
     try:
         sent = send_invoice(invoice, request.user)
+    except MailRefusedError as error:
+        messages.error(request, str(error))
+        return redirect(invoice)
     except ValidationError:
         messages.error(
             request, _("%(customer)s has no e-mail address that one can send to.") % {"customer": invoice.customer}

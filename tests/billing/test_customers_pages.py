@@ -61,6 +61,8 @@ def test_a_customer_is_added_and_shown_as_it_is_kept(page: Client) -> None:
         ("email", "a@example.com\nBcc: b@example.com", "Enter a valid email address."),
         ("country", "XX", "Select a valid choice."),
         ("vat_id", "DE136695977", "DE136695977 is no VAT id of DE: its check digit is wrong"),
+        ("email", "jürgen@example.com", "The part before the @ must be of letters from a to z"),
+        ("email", "post@☃.de", "There can be no domain ☃.de."),
         ("language", "xx", "Select a valid choice."),
         ("currency", "JPY", "Select a valid choice."),
         ("payment_days", "-1", "Ensure this value is greater than or equal to 0."),

@@ -217,3 +217,32 @@ def test_the_run_stores_it(files: Callable[[], list[Path]]) -> None:
 
     [path] = files()
     assert hashlib.sha256(path.read_bytes()).hexdigest() == sha256
+
+
+def test_a_file_that_was_lost_is_made_again_as_it_was(files: Callable[[], list[Path]], as_clerk: Client) -> None:
+    invoice = make_invoice()
+    stored = documents.store_pdf(invoice.pk)
+    Path(stored.pdf.path).unlink()
+    address = f"/billing/invoices/{invoice.pk}/pdf/"
+
+    assert "Make the PDF" in as_clerk.get(invoice.get_absolute_url()).text
+    as_clerk.post(address)
+    invoice.refresh_from_db()
+    assert invoice.pdf_run_id
+    make_pdf(invoice.pk)
+
+    [path] = files()
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == stored.pdf_sha256
+    assert "Make the PDF" not in as_clerk.get(invoice.get_absolute_url()).text
+
+
+def test_a_lost_file_is_not_replaced_by_another_one(files: Callable[[], list[Path]], as_clerk: Client) -> None:
+    invoice = make_invoice()
+    Path(documents.store_pdf(invoice.pk).pdf.path).unlink()
+    Invoice.objects.update(pdf_sha256="0" * 64)
+
+    with pytest.raises(DocumentError, match=r"2026-00001\.pdf is lost"):
+        documents.store_pdf(invoice.pk)
+
+    assert files() == []
+    assert "2026-00001.pdf is lost" in as_clerk.get(invoice.get_absolute_url()).text

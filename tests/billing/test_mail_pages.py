@@ -225,3 +225,24 @@ def test_stuck_mails_get_a_run_again(redis: Any) -> None:
     assert retry_stuck() == 0
     mail.refresh_from_db()
     assert mail.run_id not in ("", "gone")
+
+
+def test_a_void_invoice_is_not_sent_and_offers_no_button(page: Client) -> None:
+    invoice = make_invoice(state=Invoice.State.VOID)
+    address = f"/billing/invoices/{invoice.pk}/send/"
+
+    assert address not in page.get(invoice.get_absolute_url()).text
+    assert "is void; only its credit note is sent" in page.post(address, follow=True).text
+    assert Mail.objects.count() == 0
+
+
+def test_a_copy_of_what_is_no_demand_any_more_is_refused_with_a_sentence(page: Client) -> None:
+    invoice = make_invoice()
+    mail, _ = mails.ask("invoice", f"invoice:{invoice.pk}", invoice.customer, "a@example.com", invoice)
+    Mail.objects.update(state="sent")
+    Invoice.objects.update(state="void")
+
+    answer = page.post(f"/billing/mails/{mail.pk}/decide/", {"decision": "again"}, follow=True)
+
+    assert "is void; only its credit note is sent" in answer.text
+    assert Mail.objects.count() == 1

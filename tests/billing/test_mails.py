@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection
 from django.utils import timezone
 
-from billing.exceptions import MailDecidedError
+from billing.exceptions import MailDecidedError, MailRefusedError
 from billing.models import Invoice, Mail
 from billing.services import mails
 from scripts.redis_server import free_port
@@ -223,7 +224,7 @@ def test_the_same_thing_is_one_mail_unless_a_person_asks_again(mail_server: Mail
     ]
 
 
-@pytest.mark.parametrize("address", ["", "nobody", "a@b.example\nBcc: c@d.example"])
+@pytest.mark.parametrize("address", ["", "nobody", "a@b.example\nBcc: c@d.example", "\u017fue@example.com", "a@☃.de"])
 def test_a_bad_address_is_refused_at_once(address: str) -> None:
     customer = make_customer(email="")
 
@@ -231,6 +232,58 @@ def test_a_bad_address_is_refused_at_once(address: str) -> None:
         mails.ask("statement", "statement:1:2026-10", customer, address)
 
     assert Mail.objects.count() == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "sentence"),
+    [
+        ("invoice", {"state": Invoice.State.VOID}, "is void"),
+        ("reminder", {"state": Invoice.State.VOID}, "is void"),
+        ("reminder", {"state": Invoice.State.PAID, "paid": Decimal("238.00")}, "is paid"),
+        ("reminder", {"disputed": True}, "is disputed"),
+    ],
+)
+def test_what_is_no_demand_any_more_is_neither_asked_for_nor_sent(
+    mail_server: MailServer, kind: str, fields: dict[str, Any], sentence: str
+) -> None:
+    invoice = make_invoice()
+    key, customer = f"{kind}:{invoice.pk}:1", invoice.customer
+    mail, _ = mails.ask(kind, key, customer, customer.email, invoice)
+    Invoice.objects.filter(pk=invoice.pk).update(**fields)
+    invoice.refresh_from_db()
+
+    failed, wait_s = mails.deliver(mail.pk)
+
+    assert (failed.state, wait_s) == ("failed", None)
+    assert sentence in failed.error
+    assert mail_server.connected == 0
+    with pytest.raises(MailRefusedError, match=sentence):
+        mails.ask(kind, key, customer, customer.email, invoice, again=True)
+
+
+def test_a_paid_invoice_and_the_credit_note_of_a_void_one_are_sent(mail_server: MailServer) -> None:
+    paid = ask(state=Invoice.State.PAID, paid=Decimal("238.00"))
+    note = ask(kind=Invoice.Kind.CREDIT_NOTE, due_on=None, net=Decimal("-1.00"))
+
+    assert [mails.deliver(mail.pk)[0].state for mail in (paid, note)] == ["sent", "sent"]
+
+
+def test_a_domain_with_an_umlaut_is_sent_to(mail_server: MailServer) -> None:
+    mail = ask(customer=make_customer(email="rechnung@müller.de"))
+
+    assert mails.deliver(mail.pk)[0].state == "sent"
+
+    assert mail_server.messages()[0]["To"].addresses[0].addr_spec == "rechnung@xn--mller-kva.de"
+
+
+def test_an_address_that_no_server_takes_fails_with_a_sentence(mail_server: MailServer) -> None:
+    mail = ask()
+    Mail.objects.update(address="jürgen@example.com")
+
+    failed, wait_s = mails.deliver(mail.pk)
+
+    assert (failed.state, wait_s) == ("failed", None)
+    assert failed.error.startswith("The part before the @ must be")
 
 
 def test_a_person_decides_on_an_unclear_mail_once(clerk: Any, mail_server: MailServer) -> None:

@@ -79,8 +79,3 @@ def load() -> Rates:
         rates.days[country].append(since)
         rates.percents[country].append(percent)
     return rates
-
-
-def tax_for(customer_country: str, vat_id: str, day: date) -> Tax:
-    """Return the tax of one sale; for many, `load` once and ask `Rates.tax_for`."""
-    return load().tax_for(customer_country, vat_id, day)

@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -55,9 +56,10 @@ def _remove_directories(now: datetime) -> int:
     """Remove what killed exports left on this machine; one that runs is far younger."""
     count = 0
     for path in Path(tempfile.gettempdir()).glob(f"{exports.DIRECTORY_PREFIX}*"):
-        if path.is_dir() and path.stat().st_mtime < (now - timedelta(days=1)).timestamp():
-            shutil.rmtree(path, ignore_errors=True)
-            count += 1
+        with suppress(FileNotFoundError):  # another clean-up was first
+            if path.stat().st_mtime < (now - timedelta(days=1)).timestamp() and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+                count += 1
     return count
 
 
@@ -73,10 +75,11 @@ def _remove_orphans(field: FileField, now: datetime) -> int:
     oldest_kept = now - timedelta(days=ORPHAN_DAYS)
     count = 0
     for name in list(_names(field.storage, str(field.upload_to).rstrip("/"))):
-        is_old = field.storage.get_modified_time(name) < oldest_kept
-        if is_old and not field.model._default_manager.filter(**{field.name: name}).exists():
-            field.storage.delete(name)
-            count += 1
+        with suppress(FileNotFoundError):  # another clean-up was first
+            is_old = field.storage.get_modified_time(name) < oldest_kept
+            if is_old and not field.model._default_manager.filter(**{field.name: name}).exists():
+                field.storage.delete(name)
+                count += 1
     return count
 
 

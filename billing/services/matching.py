@@ -35,20 +35,20 @@ class Payers:
 
     def __init__(self) -> None:
         self.by_name: dict[str, set[int]] = defaultdict(set)
-        self.by_number: dict[str, int] = {}
+        self.by_number: dict[str, set[int]] = defaultdict(set)
         has_open = Exists(balances.open_invoices().filter(customer=OuterRef("pk")))
         found = Customer.objects.filter(has_open).order_by().values_list("pk", "number", "name")
         for pk, number, name in found.iterator():
             self.by_name[_plain(name)].add(pk)
             if len(number) >= MIN_NUMBER_CHARS:
-                self.by_number[number.casefold()] = pk
+                self.by_number[number.casefold()].add(pk)
         self.by_name.pop("", None)
 
     def find(self, payer: str, reference: str) -> set[int]:
         """Customers of the payer's name; without one, those whose number the payer's name or the reference holds."""
         named = self.by_name.get(_plain(payer), set())
         words = WORD.findall(f"{payer} {reference}".casefold())
-        return named or {self.by_number[word] for word in words if word in self.by_number}
+        return named or set().union(*(self.by_number.get(word, set()) for word in words))
 
 
 def named_invoices(reference: str) -> QuerySet[Invoice]:

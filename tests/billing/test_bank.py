@@ -80,6 +80,15 @@ def test_a_customer_s_number_in_the_reference_is_as_good_as_the_name(clerk: Any)
     assert Payment.objects.get().invoice == wanted
 
 
+def test_numbers_that_differ_in_case_alone_are_not_guessed_between(clerk: Any) -> None:
+    for number in ("AB12", "ab12"):
+        make_invoice(customer=make_customer(number=number, name=""))
+
+    bring(clerk, "B1,2026-03-01,238.00,EUR,x,AB12")
+
+    assert (BankLine.objects.get().state, BankLine.objects.get().reason) == ("waiting", "several_fit")
+
+
 def test_what_is_ambiguous_waits_for_a_person_with_its_reason(clerk: Any) -> None:
     first = make_invoice(customer=make_customer(name="Twin"))
     second = make_invoice(customer=make_customer(name="Twin"))

@@ -100,3 +100,16 @@ def test_what_a_killed_export_left_goes_and_what_a_running_one_needs_stays(db: N
 
     assert cleaning.clean_up().directories == 1
     assert (left.exists(), used.exists()) == (False, True)
+
+
+def test_what_another_clean_up_removes_in_this_moment_is_no_error(
+    db: None, media: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = media / "temporary" / f"{exports.DIRECTORY_PREFIX}gone"
+    gone.symlink_to(media / "nowhere")
+    old = put(media, "billing/bank/old.csv", cleaning.ORPHAN_DAYS + 1)
+    real = cleaning._names
+    monkeypatch.setattr(cleaning, "_names", lambda *args: [f"{args[1]}/gone.csv", *real(*args)])
+
+    assert cleaning.clean_up() == cleaning.Cleaned(expired=0, orphaned=1, directories=0)
+    assert not old.exists()

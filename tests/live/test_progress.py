@@ -9,6 +9,7 @@ from celery import Task, current_app
 
 from live import events, progress, publish
 from tests.harness.processes import Process
+from tests.harness.wait import until
 from tests.live.workers import history, wait_for
 
 FINAL = ("succeeded", "failed")
@@ -214,3 +215,17 @@ def test_update_state_is_wrapped_once() -> None:
 
     assert Task.update_state is wrapped
     assert Task.update_state.__name__ == "update_state"
+
+
+def test_a_second_delivery_of_a_run_that_has_ended_does_not_move_its_bar(queue: str) -> None:
+    run_id = send("unit.fast", 20, queue=queue)
+    wait_for(run_id, *FINAL)
+
+    current_app.send_task("unit.fast", (5,), queue=queue, task_id=run_id)
+
+    def ends() -> list[events.Row]:
+        return [row for row in history(run_id) if row.state in FINAL]
+
+    until(lambda: len(ends()) == 2, "the second delivery to end")
+    row = events.merge_all(history(run_id))[run_id]
+    assert (row.state, shown(row)[:2]) == ("succeeded", (20, 20))

@@ -8,8 +8,9 @@ import errno
 import os
 import signal
 import socket
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -75,7 +76,7 @@ def _run(port: int, var: Path) -> int:
     supervisor = Supervisor(logs, ROOT)
     code = 0
     try:
-        redis_url = _start(supervisor, port, var, first)
+        redis_url = _start(supervisor, port, var)
         _say(_banner(address, var, redis_url, first))
         supervisor.watch()
     except Stopped as stopped:
@@ -89,7 +90,7 @@ def _run(port: int, var: Path) -> int:
     return code
 
 
-def _start(supervisor: Supervisor, port: int, var: Path, first: bool) -> str:
+def _start(supervisor: Supervisor, port: int, var: Path) -> str:
     values = run_env.compose(var, port)
     if "REDIS_URL" not in values:
         log = supervisor.fresh_log("redis")
@@ -108,9 +109,20 @@ def _start(supervisor: Supervisor, port: int, var: Path, first: bool) -> str:
     for child in (processes.web(), processes.worker(), processes.beat(), *sink):
         supervisor.start(child)
     supervisor.wait_for(["web", "worker", "beat", *(child.name for child in sink)], ANSWER_S)
-    if first:  # beside the rest, so that nobody waits for it; what is left of it when we stop, the reaper ends
-        children.spawn([PYTHON, "manage.py", "demo"], supervisor.fresh_log("demo"), env, ROOT)
+    _make_demo(supervisor, var, env)
     return values["REDIS_URL"]
+
+
+def _make_demo(supervisor: Supervisor, var: Path, env: Mapping[str, str]) -> subprocess.Popen[bytes] | None:
+    """Make the demo beside the rest, so that nobody waits for it, or go on with it; None when it was made before.
+
+    What is left of it when we stop, the reaper ends.
+    """
+    made = var / "demo-made"
+    if made.exists():
+        return None
+    command = ["/bin/sh", "-c", '"$0" manage.py demo && : >"$1"', PYTHON, made]
+    return children.spawn(command, supervisor.fresh_log("demo"), env, ROOT)
 
 
 def _require_free(port: int) -> None:

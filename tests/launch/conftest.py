@@ -17,13 +17,19 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy_project(tmp_path_factory.mktemp("clone") / "tat")
 
 
+@pytest.fixture(scope="module")
+def var(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A var directory of a file's tests, where the next start finds the database of the last one."""
+    return tmp_path_factory.mktemp("var")
+
+
 @pytest.fixture
-def start(project: Path, tmp_path: Path) -> Iterator[Callable[..., Start]]:
-    """Start ./run with a var directory of its own: `start(REDIS_URL=…)`. All end with the test."""
+def start(project: Path, var: Path) -> Iterator[Callable[..., Start]]:
+    """Start ./run: `start(REDIS_URL=…)`. All end with the test."""
     made: list[Start] = []
 
     def begin(**env: str) -> Start:
-        made.append(Start(project, None, **{"TAT_VAR_DIR": str(tmp_path / "var"), **env}))
+        made.append(Start(project, None, **{"TAT_VAR_DIR": str(var), **env}))
         return made[-1]
 
     yield begin

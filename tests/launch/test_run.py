@@ -22,7 +22,8 @@ def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_user
     theirs = redis_server.start(tmp_path / "theirs")
     try:
         redis_server.ask(theirs.port, "SET", "theirs", "precious")
-        one = start(REDIS_URL=theirs.url).wait_for("Stop it with")
+        mine = {"TAT_VAR_DIR": str(tmp_path / "var"), "TAT_ADMIN_PASSWORD": "chosen-by-me"}
+        one = start(REDIS_URL=theirs.url, **mine).wait_for("Stop it with")
         began = time.monotonic()
 
         one.process.send_signal(signal.SIGTERM)
@@ -32,29 +33,30 @@ def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_user
         assert one.process.returncode == 0
         assert "Stopping (SIGTERM)" in told and told.endswith("Stopped.\n")
         assert one.leftovers(0.5) == []
+        assert "password as set by TAT_ADMIN_PASSWORD" in told and "chosen-by-me" not in told
         assert redis_server.ask(theirs.port, "GET", "theirs") == "$8\r\nprecious\r\n"
         assert not (tmp_path / "var" / "redis").exists()
     finally:
         theirs.stop()
 
 
-def test_after_kill_9_nothing_is_left_and_the_next_start_runs_until_its_terminal_closes(
+def test_after_kill_9_nothing_is_left_and_the_next_start_makes_the_demo_and_runs_until_its_terminal_closes(
     start: Callable[..., Start],
 ) -> None:
-    one = start(TAT_ADMIN_PASSWORD="chosen-by-me").wait_for("Stop it with")
-    assert "password as set by TAT_ADMIN_PASSWORD" in one.text
+    one = start().wait_for("Stop it with")
 
     one.process.kill()
     next_one = start().wait_for("Stop it with")
     assert one.leftovers(0.5) == []
-    assert "chosen-by-me" not in one.text + next_one.text
+    assert next_one.child("manage.py demo").is_running()
 
     next_one.process.send_signal(signal.SIGHUP)
     assert next_one.rest().endswith("Stopped.\n")
     assert next_one.leftovers(0.5) == []
 
 
-def test_a_child_that_dies_is_named_with_its_last_lines(start: Callable[..., Start]) -> None:
+def test_a_child_that_dies_is_named_with_its_last_lines(start: Callable[..., Start], var: Path) -> None:
+    (var / "demo-made").touch()
     one = start().wait_for("Stop it with")
 
     one.child("celery -A tat worker").kill()

@@ -10,6 +10,9 @@ from scripts.exceptions import PostgresServerError
 from tests.harness.need import require
 from tests.launch.starts import clean_env
 
+#: Without workers of pytest's it is over three times as soon.
+ALONE = ("-n", "0")
+
 PROBE = """
 import os
 
@@ -48,14 +51,14 @@ def test_it_keeps_away_from_what_a_running_tat_uses(project: Path) -> None:
 
 
 def test_a_failure_is_its_exit_code(project: Path) -> None:
-    done = run_test(project, require_all="not what comes")
+    done = run_test(project, *ALONE, require_all="not what comes")
 
     assert done.returncode == 1
     assert done.stdout.endswith("Something failed.\n")
 
 
 def test_require_all_reaches_the_tests(project: Path) -> None:
-    assert run_test(project, "--require-all", require_all="1").returncode == 0
+    assert run_test(project, *ALONE, "--require-all", require_all="1").returncode == 0
 
 
 def test_on_postgres_it_starts_one_of_its_own(project: Path) -> None:
@@ -64,6 +67,6 @@ def test_on_postgres_it_starts_one_of_its_own(project: Path) -> None:
     except PostgresServerError as error:
         found = require(None, str(error))
 
-    done = run_test(project, "--database", "postgres", database="postgres://tat@127.0.0.1:")
+    done = run_test(project, *ALONE, "--database", "postgres", database="postgres://tat@127.0.0.1:")
 
     assert done.returncode == 0, f"{found}\n{done.stdout}{done.stderr}"

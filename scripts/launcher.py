@@ -121,7 +121,7 @@ def _make_demo(supervisor: Supervisor, var: Path, env: Mapping[str, str]) -> sub
     made = var / "demo-made"
     if made.exists():
         return None
-    command = ["/bin/sh", "-c", '"$0" manage.py demo && : >"$1"', PYTHON, made]
+    command: list[str | Path] = ["/bin/sh", "-c", '"$0" manage.py demo && : >"$1"', PYTHON, made]
     return children.spawn(command, supervisor.fresh_log("demo"), env, ROOT)
 
 

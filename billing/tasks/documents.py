@@ -3,22 +3,16 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from billing.models import Invoice
 from billing.queueing import enqueue
 from billing.services import documents
+from billing.tasks.base import AGAIN
 
 
-@shared_task(
-    name="billing.make_pdf",
-    acks_late=True,
-    reject_on_worker_lost=True,
-    autoretry_for=(OperationalError, InterfaceError),
-    max_retries=6,
-    retry_backoff=True,
-)
+@shared_task(name="billing.make_pdf", **AGAIN)
 def make_pdf(invoice_id: int) -> str:
     """Make and store an invoice's PDF; safe to run twice, or twice at once."""
     return str(documents.store_pdf(invoice_id).pdf_sha256)

@@ -2,46 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from celery import chord, shared_task
-from celery.contrib.django.task import DjangoTask
-from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, InterfaceError, OperationalError
 from django.utils.translation import gettext as _
-from kombu.exceptions import OperationalError as BrokerError
 
 import live
 from billing.models import InvoiceRun, InvoiceRunPart
 from billing.queueing import enqueue
 from billing.services import invoice_runs, part_billing
+from billing.tasks.base import GOES_ON, NotingTask
 from live import progress
 
-logger = logging.getLogger(__name__)
 
-#: What passes by itself; all these tasks may run again, or twice at once.
-PASSING = {
-    "autoretry_for": (OperationalError, InterfaceError, BrokerError, SoftTimeLimitExceeded),
-    "max_retries": 6,
-    "retry_backoff": True,
-    "acks_late": True,
-    "reject_on_worker_lost": True,
-}
-
-
-class PartTask(DjangoTask):
-    """A part's run, which tells the part when it ends for good without having billed all its customers."""
-
-    def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Called by the worker when no attempt is left."""
-        try:
-            invoice_runs.note_part_failure(args[0] if args else kwargs["part_id"], exc)
-        except DatabaseError:
-            logger.exception("The part's failure could not be stored.", extra={"run_id": task_id})
-
-
-@shared_task(name="billing.invoice_run", **PASSING)
+@shared_task(name="billing.invoice_run", **GOES_ON)
 def invoice_run(invoice_run_id: int) -> dict[str, int]:
     """Cut an invoice run into parts, and send the ones that are to be done."""
     parts = invoice_runs.make_parts(invoice_run_id)
@@ -54,7 +28,9 @@ def invoice_run(invoice_run_id: int) -> dict[str, int]:
     return {"parts": len(parts)}
 
 
-@shared_task(name="billing.invoice_run_part", base=PartTask, **PASSING)
+@shared_task(
+    name="billing.invoice_run_part", base=NotingTask, note=staticmethod(invoice_runs.note_part_failure), **GOES_ON
+)
 def invoice_run_part(part_id: int) -> dict[str, int]:
     """Bill the customers of one part that are not billed yet."""
     total = InvoiceRunPart.objects.values_list("customer_count", flat=True).get(pk=part_id)
@@ -63,7 +39,7 @@ def invoice_run_part(part_id: int) -> dict[str, int]:
     return {"customers": part.customer_count}
 
 
-@shared_task(name="billing.finish_invoice_run", **PASSING)
+@shared_task(name="billing.finish_invoice_run", **GOES_ON)
 def finish_invoice_run(invoice_run_id: int) -> dict[str, Any]:
     """Say how the invoice run ended, when all parts came to their end."""
     record = invoice_runs.settle(invoice_run_id)

@@ -5,28 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from celery import Task, shared_task
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from billing.exceptions import MailNotSentError, MailUnclearError
 from billing.models import Invoice, InvoiceRun, Mail
 from billing.queueing import enqueue
 from billing.services import mails
+from billing.tasks.base import GOES_ON
 from live import progress
 
 INVOICES_PER_CHUNK = 200
 
-#: Safe to run twice: the state of each mail in the database says what is left to do.
-AGAIN: dict[str, Any] = {
-    "acks_late": True,
-    "reject_on_worker_lost": True,
-    "autoretry_for": (OperationalError, InterfaceError),
-    "retry_backoff": True,
-    "max_retries": 6,
-}
 
-
-@shared_task(name="billing.email_invoice", bind=True, **AGAIN)
+@shared_task(name="billing.email_invoice", bind=True, **GOES_ON)
 def email_invoice(self: Task[Any, Any], mail_id: int) -> str:
     """Send one mail, whatever it carries; what may pass is tried again, with growing waits."""
     mail, wait_s = mails.deliver(mail_id, run_id=self.request.id or "")
@@ -40,7 +32,7 @@ def email_invoice(self: Task[Any, Any], mail_id: int) -> str:
     return str(mail.state)
 
 
-@shared_task(name="billing.email_invoice_run", **AGAIN)
+@shared_task(name="billing.email_invoice_run", **GOES_ON)
 def email_invoice_run(invoice_run_id: int, asked_by_id: int | None = None) -> dict[str, int]:
     """Ask for and queue one mail for each invoice of an invoice run; who has no address is counted."""
     ids = list(mails.to_send(invoice_run_id).values_list("pk", flat=True))

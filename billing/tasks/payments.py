@@ -2,43 +2,22 @@
 
 from __future__ import annotations
 
-import logging
-from typing import Any
-
 from celery import shared_task
-from celery.contrib.django.task import DjangoTask
-from celery.exceptions import SoftTimeLimitExceeded
-from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db import transaction
 from django.utils.translation import gettext as _
 
 from billing.models import BankImport
 from billing.queueing import enqueue
 from billing.services import bank
+from billing.tasks.base import GOES_ON, NotingTask
 from live import progress
-
-logger = logging.getLogger(__name__)
-
-
-class BankImportTask(DjangoTask):
-    """A bank import's run, which tells the import when it ends for good without having come to the end."""
-
-    def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
-        """Called by the worker when no attempt is left."""
-        try:
-            bank.note_failure(args[0] if args else kwargs["bank_import_id"], exc)
-        except DatabaseError:
-            logger.exception("The bank import's failure could not be stored.", extra={"run_id": task_id})
 
 
 @shared_task(
     name="billing.import_bank_file",
-    base=BankImportTask,
-    acks_late=True,
-    reject_on_worker_lost=True,
-    # A file that takes longer than the soft time limit goes on in the next attempt.
-    autoretry_for=(OperationalError, InterfaceError, SoftTimeLimitExceeded),
-    max_retries=6,
-    retry_backoff=True,
+    base=NotingTask,
+    note=staticmethod(bank.note_failure),
+    **GOES_ON,
 )
 def import_bank_file(bank_import_id: int) -> dict[str, int]:
     """Make payments of the bookings of a bank's file; safe to run twice, or twice at once."""

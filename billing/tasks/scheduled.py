@@ -6,33 +6,26 @@ from collections.abc import Callable
 from typing import Any
 
 from celery import shared_task
-from django.db import InterfaceError, OperationalError, transaction
+from django.db import transaction
 
 from billing.company import today
 from billing.services import cleaning, overdue, reminders, statements
 from billing.services.reminders import Outcome
+from billing.tasks.base import GOES_ON
 from billing.tasks.mails import queue_mail, retry_stuck
 from live import progress
 
-#: All of them may run again at any point, so a killed worker's run comes back.
-AGAIN: dict[str, Any] = {
-    "acks_late": True,
-    "reject_on_worker_lost": True,
-    "autoretry_for": (OperationalError, InterfaceError),
-    "max_retries": 6,
-    "retry_backoff": True,
-}
 #: Customers without an e-mail address whose numbers a result holds; it counts all.
 MAX_NAMED = 50
 
 
-@shared_task(name="billing.mark_overdue", **AGAIN)
+@shared_task(name="billing.mark_overdue", **GOES_ON)
 def mark_overdue() -> dict[str, int]:
     """Mark invoices whose due day has passed."""
     return {"overdue": overdue.mark_overdue(today())}
 
 
-@shared_task(name="billing.send_reminders", **AGAIN)
+@shared_task(name="billing.send_reminders", **GOES_ON)
 def send_reminders() -> dict[str, Any]:
     """Take each invoice's next step of reminding that is due, and send its e-mail."""
     day = today()
@@ -40,7 +33,7 @@ def send_reminders() -> dict[str, Any]:
     return _send(ids, lambda invoice_id: reminders.remind(invoice_id, day), "invoices")
 
 
-@shared_task(name="billing.send_statements", **AGAIN)
+@shared_task(name="billing.send_statements", **GOES_ON)
 def send_statements() -> dict[str, Any]:
     """Send last month's statement to each customer with a balance."""
     day = today()
@@ -49,13 +42,13 @@ def send_statements() -> dict[str, Any]:
     return _send(ids, lambda customer_id: statements.make(customer_id, month, day), "customers")
 
 
-@shared_task(name="billing.retry_stuck_mails", **AGAIN)
+@shared_task(name="billing.retry_stuck_mails", **GOES_ON)
 def retry_stuck_mails() -> dict[str, int]:
     """Take up e-mails again that wait or are being sent for too long."""
     return {"retried": retry_stuck()}
 
 
-@shared_task(name="billing.clean_up", **AGAIN)
+@shared_task(name="billing.clean_up", **GOES_ON)
 def clean_up() -> dict[str, int]:
     """Remove expired exports, and files that no row points at."""
     return cleaning.clean_up()._asdict()

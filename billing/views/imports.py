@@ -28,7 +28,10 @@ def imports(request: HttpRequest) -> HttpResponse:
     form = UploadForm(request.POST, request.FILES) if request.method == "POST" else UploadForm()
     if form.is_valid() and (received := form.receive(request.user)):
         record, is_new = received
-        return _started(request, record) if is_new else _known(request, record)
+        if not is_new:
+            return _known(request, record)
+        queue_import(record)
+        return redirect(record)
     visible = ChargeImport.objects.visible_to(request.user).select_related("uploaded_by")
     page = Paginator(visible, IMPORTS_PER_PAGE).get_page(request.GET.get("page"))
     return render(request, "billing/imports.html", {"form": form, "page": page}, status=422 if form.errors else 200)
@@ -48,14 +51,8 @@ def show_import(request: HttpRequest, pk: int) -> HttpResponse:
 def start_import(request: HttpRequest, pk: int) -> HttpResponse:
     """Start an import again that waits or stopped; it goes on where it was."""
     record = get_object_or_404(ChargeImport.objects.visible_to(request.user), pk=pk)
-    return _started(request, record) if record.may_start else redirect(record)
-
-
-def _started(request: HttpRequest, record: ChargeImport) -> HttpResponse:
-    if not queue_import(record):
-        messages.error(
-            request, _("The file is kept, but no worker could be told: the import waits. Start it again later.")
-        )
+    if record.may_start:
+        queue_import(record)
     return redirect(record)
 
 

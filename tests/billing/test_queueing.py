@@ -50,7 +50,7 @@ def waiting(redis: Any) -> list[dict[str, Any]]:
 def test_a_queued_import_has_its_run_s_id_and_title_in_the_message(redis: Any, make_import: Callable[..., Any]) -> None:
     record = make_import(CONTENT, name="march.csv")
 
-    assert queue_import(record)
+    queue_import(record)
 
     record.refresh_from_db()
     (message,) = waiting(redis)
@@ -76,7 +76,7 @@ def test_with_the_broker_down_the_import_is_kept_and_may_be_started(make_import:
     record = make_import(CONTENT)
     began = time.monotonic()
 
-    assert not queue_import(record)
+    queue_import(record)
 
     record.refresh_from_db()
     assert time.monotonic() - began < BROKER_DOWN_LIMIT_S

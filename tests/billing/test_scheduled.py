@@ -10,13 +10,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 from django.apps import apps
 from django_celery_beat.models import CrontabSchedule, PeriodicTask, PeriodicTasks
 
 from billing import tasks
 from billing.company import today
 from billing.models import Invoice, Mail, Reminder, Statement
-from billing.services import overdue
+from billing.services import overdue, statements
 from tat.celery import app
 from tests.billing.invoices import make_customer, make_invoice
 
@@ -99,6 +100,25 @@ def test_statements_are_made_and_queued_once(
     month = Statement.objects.get().month
     assert month == (today().replace(day=1) - timedelta(days=1)).replace(day=1)
     assert redis.llen("tat:broker:celery") == 1
+
+
+def test_statements_that_the_time_limit_cut_off_are_sent_by_the_next_attempt(
+    run: Callable[[str], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(3):
+        make_invoice(issued_on=date(2026, 1, 1))
+    real, calls = statements.make, []
+
+    def late(*args: Any) -> Any:
+        calls.append(args)
+        if len(calls) == 2:
+            raise SoftTimeLimitExceeded
+        return real(*args)
+
+    monkeypatch.setattr(statements, "make", late)
+
+    assert tasks.send_statements.apply().successful()
+    assert (Statement.objects.count(), Mail.objects.count()) == (3, 3)
 
 
 @pytest.mark.parametrize("name", ["billing.retry_stuck_mails", "billing.clean_up"])

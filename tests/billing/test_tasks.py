@@ -11,6 +11,8 @@ from django.conf import settings
 from django.db import DatabaseError, OperationalError
 
 from billing import importing, tasks
+from billing.services import bank, exports, invoice_runs
+from billing.tasks.base import NotingTask
 from tat.celery import app
 from tests.billing.files import CSV_HEADER
 
@@ -70,10 +72,21 @@ def test_a_database_that_is_gone_when_the_failure_is_noted_is_logged(
     def gone(*args: Any) -> None:
         raise DatabaseError("gone")
 
-    monkeypatch.setattr(importing, "note_failure", gone)
+    monkeypatch.setattr(tasks.import_charges, "note", gone)
     tasks.import_charges.on_failure(RuntimeError("x"), "run", (1,), {}, None)
 
     assert "could not be stored" in caplog.text
+
+
+def test_each_record_hears_of_its_run_s_failure() -> None:
+    known = {name: task.note for name, task in app.tasks.items() if isinstance(task, NotingTask)}
+
+    assert known == {
+        "billing.export_ledger": exports.note_failure,
+        "billing.import_bank_file": bank.note_failure,
+        "billing.import_charges": importing.note_failure,
+        "billing.invoice_run_part": invoice_runs.note_part_failure,
+    }
 
 
 def test_the_import_is_acknowledged_late_and_ends_before_it_would_be_delivered_again() -> None:

@@ -16,6 +16,12 @@ from live.management.commands.live_doctor import Unwell
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _none_of_the_site() -> None:
+    """Billing's own schedules are made by its migrations, and are not what is asked about here."""
+    PeriodicTask.objects.all().delete()
+
+
 @pytest.fixture
 def every_minute() -> PeriodicTask:
     """A schedule that was last sent five minutes ago, and changed an hour ago."""

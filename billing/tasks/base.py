@@ -28,8 +28,8 @@ GOES_ON = {**AGAIN, "autoretry_for": (*AGAIN["autoretry_for"], SoftTimeLimitExce
 class NotingTask(DjangoTask):
     """A run that tells its record, whose id is its one argument, when no attempt came to the end."""
 
-    #: Called with the record's id and the error.
-    note: staticmethod[[int, BaseException], object]
+    #: A static method, called with the record's id and the error.
+    note: Any
 
     def on_failure(self, exc: BaseException, task_id: str, args: Any, kwargs: Any, einfo: Any) -> None:
         """Called by the worker when no attempt is left."""

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.core.files import File
 from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
@@ -69,18 +70,27 @@ def ledger_export_file(request: HttpRequest, pk: int) -> HttpResponseBase:
     record = _own(request, pk)
     if record.state != LedgerExport.State.SUCCEEDED:
         return redirect(record)
-    if _is_over(record):
+    file = None if _is_over(record) else _opened(record)
+    if file is None:
         return render(request, "billing/ledger_export.html", {"export": record, "is_over": True}, status=410)
     name = f"ledger-{record.period_start}-{record.period_end}.{record.format}"
-    return StreamingHttpResponse(
-        _chunks(record.file.open("rb")),
-        content_type=CONTENT_TYPES[record.format],
-        headers={
-            "Content-Disposition": f'attachment; filename="{name}"',
-            "Content-Length": str(record.file.size),
-            "Cache-Control": "private, no-store",
-        },
-    )
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Content-Length": str(record.file.size),
+        "Content-Type": CONTENT_TYPES[record.format],
+        "Cache-Control": "private, no-store",
+    }
+    if request.method == "HEAD":  # nobody would read the chunks, and so close the file
+        file.close()
+        return HttpResponse(headers=headers)
+    return StreamingHttpResponse(_chunks(file), headers=headers)
+
+
+def _opened(record: LedgerExport) -> File | None:
+    try:
+        return record.file.open("rb")
+    except OSError:
+        return None
 
 
 def _own(request: HttpRequest, pk: int) -> LedgerExport:

@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from asgiref.sync import sync_to_async
 from django.test import AsyncClient, Client
@@ -128,6 +129,23 @@ def test_a_file_that_was_cleaned_away_ends_the_same_way(page: Client, done: Ledg
     LedgerExport.objects.update(file="")
 
     assert page.get(file_of(done)).status_code == 410
+
+
+def test_a_file_that_is_gone_from_the_disk_ends_the_same_way(page: Client, done: LedgerExport) -> None:
+    Path(done.file.path).unlink()
+
+    answer = page.get(file_of(done))
+
+    assert (answer.status_code, "This file is no longer kept" in answer.text) == (410, True)
+
+
+def test_who_asks_for_the_head_only_gets_it_and_leaves_no_file_open(page: Client, done: LedgerExport) -> None:
+    answer = page.head(file_of(done))
+
+    opened = {file.path for file in psutil.Process().open_files()}
+    assert (answer.status_code, answer.headers["Content-Length"]) == (200, str(done.file.size))
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert done.file.path not in opened
 
 
 def test_a_file_that_is_not_there_yet_leads_to_the_page(page: Client) -> None:

@@ -61,8 +61,8 @@ def test_memory_is_a_chunk_s_and_not_the_file_s(
     make_import: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importing, "CHUNK_LINES", 200)
-    warm, record = make_import(same_shape(500).content), make_import(same_shape(8_000).content)
+    warm, record = make_import(same_shape(500).content), make_import(same_shape(4_000).content)
     peak_bytes(warm)
 
-    # Held at once, its 8,000 charges are more than 10 MiB.
+    # Held at once, its 4,000 charges are more than 5 MiB.
     assert peak_bytes(record) < 2 * 2**20

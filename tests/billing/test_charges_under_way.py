@@ -20,9 +20,10 @@ from tests.harness.wait import until
 
 DONE_S = 60
 
-MAKE_CUSTOMER = "trade.make_customer(number='K1'); trade.make_user('manager')"
-# Takes an id, and commits when it is told to.
+# Makes a customer and a user; then takes an id for a charge, and commits that when it is told to.
 WRITE_A_CHARGE = """
+trade.make_customer(number="K1")
+trade.make_user("manager")
 with transaction.atomic():
     trade.make_charge(Customer.objects.get(), "10.00")
     print("written", flush=True)
@@ -63,14 +64,20 @@ from tests.billing import trade
 Start = Callable[[str], "subprocess.Popen[str]"]
 
 
-@pytest.fixture
-def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a database in a PostgreSQL of its own."""
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Databases]:
+    """A PostgreSQL of its own."""
     server = need.own_postgres()
     try:
-        yield Databases(tmp_path_factory.mktemp("databases"), environment(), server.url).fresh()
+        yield Databases(tmp_path_factory.mktemp("databases"), environment(), server.url)
     finally:
         server.stop()
+
+
+@pytest.fixture
+def database(databases: Databases) -> str:
+    """The address of a database."""
+    return databases.fresh()
 
 
 @pytest.fixture
@@ -97,7 +104,6 @@ def start(database: str) -> Iterator[Start]:
 
 
 def test_what_was_not_committed_when_the_plan_was_seen_is_not_billed_unseen(database: str, start: Start) -> None:
-    assert start(MAKE_CUSTOMER).wait(DONE_S) == 0
     writer = start(WRITE_A_CHARGE)
     assert writer.stdout is not None and writer.stdout.readline() == "written\n"
 
@@ -114,7 +120,6 @@ def test_what_was_not_committed_when_the_plan_was_seen_is_not_billed_unseen(data
 
 
 def test_a_confirmation_does_not_wait_for_ever_for_charges_that_are_written(database: str, start: Start) -> None:
-    assert start(MAKE_CUSTOMER).wait(DONE_S) == 0
     writer = start(WRITE_A_CHARGE)
     assert writer.stdout is not None and writer.stdout.readline() == "written\n"
 

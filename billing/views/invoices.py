@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
 from billing import taxes
+from billing.company import today
 from billing.exceptions import CannotBillError, NotADraftError, NotVoidableError
 from billing.forms_invoices import InvoiceFilter
 from billing.models import Customer, Invoice
@@ -51,6 +52,7 @@ def invoice(request: HttpRequest, pk: int) -> HttpResponse:
         .values("tax_percent")
         .annotate(net=Sum("net"), tax=Sum("tax"), lines=Count("pk"))
         .order_by("tax_percent"),
+        "today": today(),
         "tax_note": _tax_note(record),
         "history": _history(record),
         "is_draft": record.state == Invoice.State.DRAFT,

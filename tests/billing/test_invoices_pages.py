@@ -152,6 +152,13 @@ def test_a_dispute_is_noted_and_taken_back(page: Client) -> None:
     assert "No longer disputed." in page.get(invoice.get_absolute_url()).text
 
 
+def test_a_payment_is_suggested_for_the_company_s_day(clerk: Any, client: Client, monkeypatch: Any) -> None:
+    monkeypatch.setattr(views, "today", lambda: date(2031, 5, 1))
+    client.force_login(clerk)
+
+    assert 'name="day" required value="2031-05-01"' in client.get(make_issued().get_absolute_url()).text
+
+
 def test_a_dispute_that_says_neither_changes_nothing(page: Client) -> None:
     invoice = make_issued()
     Invoice.objects.update(disputed=True)

@@ -1,5 +1,5 @@
 /**
- * Loads an import's page again when its run has ended: what the server draws then are the final counts.
+ * Loads a page again when a run that it watches has ended: what the server draws then is final.
  */
 
 /** Also keeps a run that ends again and again from reloading without a pause. */

@@ -63,7 +63,7 @@ def invoice_run(request: HttpRequest, pk: int) -> HttpResponse:
         "seen": planning.digest(run.plan),
         "progress": progress,
         "billed": _amounts(progress.totals),
-        "watched": run.parts.filter(state=InvoiceRunPart.State.WAITING).exclude(run_id="")[:PARTS_WATCHED],
+        "watched": _watched(run),
         "broken_parts": run.parts.filter(state=InvoiceRunPart.State.FAILED),
         "page": Paginator(failures, FAILURES_PER_PAGE).get_page(request.GET.get("page")),
     }
@@ -98,6 +98,11 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
         if services.retry(pk):
             queue_run(run)
     return redirect(run)
+
+
+def _watched(run: InvoiceRun) -> list[str]:
+    waiting = run.parts.filter(state=InvoiceRunPart.State.WAITING).exclude(run_id="")
+    return list(waiting.values_list("run_id", flat=True)[:PARTS_WATCHED])
 
 
 def _amounts(totals: dict[str, Any]) -> list[Money]:

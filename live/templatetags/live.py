@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
@@ -21,23 +21,34 @@ ANY_ID = "__id__"
 _ASSETS = "live_assets"
 
 
-@register.inclusion_tag("live/_run_box.html", takes_context=True)
+@register.inclusion_tag("live/_run_boxes.html", takes_context=True)
 def live_run(context: template.RequestContext, run_id: str) -> dict[str, Any]:
     """Draw a run's state, kept live by the script; "waiting for news" while it is not known, or not to be seen.
 
     A page follows 80 different runs at most; the boxes beyond say that they are not live. The element sends a bubbling
     `live:ended`, with the row as detail, when the run ends while the page watches.
     """
+    return live_runs(context, [run_id])
+
+
+@register.inclusion_tag("live/_run_boxes.html", takes_context=True)
+def live_runs(context: template.RequestContext, run_ids: Iterable[str]) -> dict[str, Any]:
+    """Draw what `live_run` draws for each of several runs, with one query for all."""
     request = context["request"]
-    row = queries.run(queries.Viewer.of(request.user), str(run_id))
-    is_first = not context.render_context.get(_ASSETS)
+    viewer = queries.Viewer.of(request.user)
+    ids = [str(run_id) for run_id in run_ids]
+    known = {run_id: row for run_id, row in queries.rows_by_id(ids).items() if viewer.may_see(row)}
+    needs_assets = not context.render_context.get(_ASSETS)
     context.render_context[_ASSETS] = True
-    return {
-        "request": request,
-        "row": row or blank_row(str(run_id)),
-        "is_known": row is not None,
-        "is_first": is_first,
-    }
+    boxes = [{"row": known.get(run_id) or blank_row(run_id), "is_known": run_id in known} for run_id in ids]
+    return {"request": request, "boxes": boxes, "needs_assets": needs_assets}
+
+
+@register.filter
+def is_hidden_from(run_id: str, user: Any) -> bool:
+    """Whether a run is recorded and not the user's to see: for a page that would rather say so than draw its box."""
+    row = queries.rows_by_id([str(run_id)]).get(str(run_id))
+    return row is not None and not queries.Viewer.of(user).may_see(row)
 
 
 @register.simple_tag

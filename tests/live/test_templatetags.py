@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -95,6 +96,30 @@ def test_the_tag_shows_nothing_of_somebody_elses_run(failed_run: Run, other_cler
     assert (
         theirs.replace(failed_run.id, "X") == nobodys.replace("run-9999", "X") == anonymous.replace(failed_run.id, "X")
     )
+
+
+def test_runs_of_a_page_are_drawn_with_one_query_in_their_order(
+    make_run: Any, clerk: Any, django_assert_num_queries: Any
+) -> None:
+    for number in range(5):
+        make_run("running", id=f"run-{number}", owner=clerk.username)
+    ids = ["run-3", "run-9", "run-0", "run-1"]
+    with django_assert_num_queries(3):  # the two of the reader's rights, and the runs
+        drawn = draw("{% live_runs ids %}", clerk, ids=ids)
+
+    assert re.findall(r'data-run-id="([^"]+)"', drawn) == ids
+    assert drawn.count("waiting for news") == 1
+
+
+def test_a_page_may_ask_whether_a_run_is_hidden_from_its_reader(
+    failed_run: Run, clerk: Any, other_clerk: Any, operator: Any
+) -> None:
+    asked = "{% if run|is_hidden_from:reader %}hidden{% endif %}"
+
+    assert draw(asked, other_clerk, run=failed_run.id, reader=other_clerk) == "hidden"
+    assert draw(asked, other_clerk, run="run-9999", reader=other_clerk) == ""
+    assert draw(asked, clerk, run=failed_run.id, reader=clerk) == ""
+    assert draw(asked, operator, run=failed_run.id, reader=operator) == ""
 
 
 def test_the_tag_loads_script_and_styles_once_a_page(running_run: Run, clerk: Any) -> None:

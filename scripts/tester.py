@@ -29,8 +29,9 @@ OURS = (
     "TAT_",
 )
 KEPT = ("TAT_CHROMIUM",)
-#: Most tests wait for other processes, so three workers keep two cores busy. A file stays together, as it shares them.
-PARALLEL = ("-n", "3", "--dist", "loadfile")
+#: Most tests wait for other processes, so four workers keep two cores busy. A file stays together, as it shares them,
+#: and the order is that of tests/conftest.py.
+PARALLEL = ("-n", "4", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -29,7 +29,7 @@ from billing.services import invoice_runs, invoicing
 from tests.billing import trade
 from tests.billing.office import RUN, fill
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("tax_rates")]
+pytestmark = pytest.mark.django_db
 
 #: Whose buttons lead where, by the names of the addresses.
 CLERK = {
@@ -67,7 +67,9 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(autouse=True)
-def office(settings: Any, clerk: Any, other_clerk: Any, manager: Any, make_import: Any, make_run: Any) -> None:
+def office(
+    settings: Any, tax_rates: None, clerk: Any, other_clerk: Any, manager: Any, make_import: Any, make_run: Any
+) -> None:
     """Four records of each kind, of several users and in several states."""
     settings.DEBUG = True
     fill(other_clerk, make_import, 4)

@@ -93,7 +93,7 @@ class Sweeper:
         untold += [(queries.to_row(run), _unreported) for run in unreported]
         untold += [(queries.to_row(run), _overdue) for run in self._next_free()]
         rows = [_found(queries.to_row(run)) for item in beats.items() for run in _wrongly_lost(*item)]
-        rows += self._ends(untold)
+        rows += filter(None, self._ends(untold))
         for row in rows:
             publish.publisher().put(row)
             extra = {"action": "run_orphaned", "run_id": row.id, "worker": row.worker}
@@ -108,29 +108,29 @@ class Sweeper:
         self._free_up_to = found[-1].id if len(found) == _MAX_FREE else ""
         return found
 
-    def _ends(self, untold: list[_Untold]) -> Iterator[events.Row]:
-        """Yield the runs as the result backend has their end: what was stored was done, told or not.
+    def _ends(self, untold: list[_Untold]) -> Iterator[events.Row | None]:
+        """Yield the runs as the result backend has their end, None for one that goes on: what was stored was done.
 
         While it fails, it is asked once a look, and the runs wait for its word, though not for ever.
         """
         begun, fails, doubts = time.monotonic(), False, {}
         for row, otherwise in sorted(untold, key=lambda one: self._doubts.get(one[0].id, _Doubt(0.0)).asked_at):
-            now, doubt, known = time.monotonic(), self._doubts.get(row.id, _Doubt(begun)), None
+            now, doubt = time.monotonic(), self._doubts.get(row.id)
             if not fails and now - begun < _ASK_S:
                 try:
-                    known = tracking.stored_end(row) or otherwise
+                    end = tracking.stored_end(row) or otherwise(row)
                 except Exception as error:
                     # Any backend of anybody's.
                     extra = {"action": "result_unknown", "run_id": row.id}
                     logger.warning("No result to be had. %r", error, extra=extra)
-                    fails, doubt = True, doubt._replace(asked_at=now)
-            if known is None and now - doubt.since >= _UNKNOWN_S:
-                known = otherwise
-            if known is None and (fails or row.id in self._doubts):
-                doubts[row.id] = doubt
-            end = known(row) if callable(known) else known
-            if end is not None:
-                yield end
+                    fails, doubt = True, _Doubt(doubt.since if doubt else begun, asked_at=now)
+                else:
+                    yield end
+                    continue
+            if doubt and now - doubt.since >= _UNKNOWN_S:
+                yield otherwise(row)
+            elif doubt or fails:
+                doubts[row.id] = doubt or _Doubt(begun)
         self._doubts = doubts
 
     def prune(self) -> int:

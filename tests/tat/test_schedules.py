@@ -20,6 +20,12 @@ SEEDS = {
 }
 
 
+@pytest.fixture(autouse=True)
+def _none_of_the_site(transactional_db: None) -> None:
+    """Billing's own schedules are made by its migrations."""
+    PeriodicTask.objects.all().delete()
+
+
 def start_beat(seeds: dict[str, Any] | None = None) -> SeedingDatabaseScheduler:
     """Do what beat does at its start."""
     app = Celery("beat", set_as_current=False, broker="memory://")

@@ -777,6 +777,10 @@ class Migration(migrations.Migration):
             model_name="bankline",
             constraint=models.UniqueConstraint(fields=("source", "line"), name="billing_bank_line_once"),
         ),
+        migrations.AddIndex(
+            model_name="invoiceline",
+            index=models.Index(condition=models.Q(("released", True)), fields=["invoice"], name="billing_line_released"),
+        ),
         migrations.AddConstraint(
             model_name="invoiceline",
             constraint=models.UniqueConstraint(fields=("invoice", "position"), name="billing_invoice_line_once"),

@@ -288,6 +288,7 @@ class InvoiceLine(models.Model):
         verbose_name = _("invoice line")
         verbose_name_plural = _("invoice lines")
         ordering = ["invoice", "position"]
+        indexes = [models.Index(fields=["invoice"], condition=models.Q(released=True), name="billing_line_released")]
         constraints = [
             models.UniqueConstraint(fields=["invoice", "position"], name="billing_invoice_line_once"),
             models.UniqueConstraint(

@@ -91,7 +91,7 @@ def make_parts(run_id: int) -> list[InvoiceRunPart]:
 
 def _cut(run: InvoiceRun) -> Iterator[InvoiceRunPart]:
     billable = planning.billable(run).order_by("customer_id").values_list("customer_id", flat=True).distinct()
-    ids, number = billable.iterator(), 0
+    ids, number = iter(billable), 0
     while chunk := list(islice(ids, PART_CUSTOMERS)):
         number += 1
         yield InvoiceRunPart(

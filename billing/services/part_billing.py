@@ -7,12 +7,12 @@ for the customer's row, and then finds nothing to bill.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import groupby
 
 from celery.exceptions import SoftTimeLimitExceeded
 from django.db import InterfaceError, OperationalError, transaction
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from billing import taxes
 from billing.company import company
@@ -81,16 +81,26 @@ def _bill(run: InvoiceRun, ids: Sequence[int], rates: taxes.Rates) -> None:
 def _bill_together(run: InvoiceRun, ids: Sequence[int], rates: taxes.Rates) -> None:
     """Write the invoices of these customers, all or none of them; who cannot be billed is noted beside them."""
     customers = Customer.objects.select_for_update(no_key=True).filter(pk__in=ids).order_by("pk").in_bulk()
-    charges = planning.billable(run).filter(customer_id__in=ids).order_by("customer_id", "day", "pk")
     made: list[tuple[Invoice, list[InvoiceLine]]] = []
     run.failures.filter(customer__in=ids).delete()
-    for customer_id, of_customer in groupby(charges.iterator(), key=lambda charge: charge.customer_id):
+    for customer_id, of_customer in _by_customer(planning.billable(run).filter(customer_id__in=ids)):
         period = {"period_start": run.period_start, "period_end": run.period_end}
         try:
             made.append(invoicing.build(customers[customer_id], of_customer, rates, invoice_run=run, **period))
         except CannotBillError as error:
             _note_failure(run, customer_id, str(error))
     _write(run, made)
+
+
+def _by_customer(billable: QuerySet[Charge]) -> Iterator[tuple[int, Iterable[Charge]]]:
+    """Yield customers with their charges, and of who has more than an invoice takes only enough to see that."""
+    counted = billable.values("customer_id").annotate(count=Count("pk")).filter(count__gt=invoicing.MAX_CHARGES)
+    crowded = list(counted.values_list("customer_id", flat=True))
+    for customer_id in crowded:
+        yield customer_id, billable.filter(customer_id=customer_id)[: invoicing.MAX_CHARGES + 1]
+    # At once: PostgreSQL plans a cursor for its first rows, and may need minutes for the last.
+    rest = billable.exclude(customer_id__in=crowded).order_by("customer_id", "day", "pk")
+    yield from groupby(rest, key=lambda charge: charge.customer_id)
 
 
 def _write(run: InvoiceRun, made: list[tuple[Invoice, list[InvoiceLine]]]) -> None:

@@ -11,10 +11,8 @@ from django.db.models import (
     Case,
     CharField,
     Count,
-    Exists,
     F,
     Max,
-    OuterRef,
     Q,
     QuerySet,
     Sum,
@@ -39,9 +37,10 @@ class LeftOut(TextChoices):
 
 def billable(run: InvoiceRun) -> QuerySet[Charge]:
     """Return the charges that a confirmed run has still to bill; what it billed once and somebody voided is not."""
-    billed_by_it = InvoiceLine.objects.filter(charge=OuterRef("pk"), invoice__invoice_run=run)
+    # Not correlated: PostgreSQL takes the lines of a new run for few, and would look through them for each charge.
+    voided = InvoiceLine.objects.filter(released=True, invoice__invoice_run=run, charge__isnull=False)
     return unbilled().filter(
-        ~Exists(billed_by_it),
+        ~Q(pk__in=voided.values("charge")),
         day__range=(run.period_start, run.period_end),
         entered_on__lte=run.cut_off,
         amount__gt=0,

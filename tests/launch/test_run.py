@@ -40,7 +40,7 @@ def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_user
         theirs.stop()
 
 
-def test_after_kill_9_nothing_is_left_and_the_next_start_makes_the_demo_and_runs_until_its_terminal_closes(
+def test_after_kill_9_nothing_is_left_and_the_next_start_runs_until_its_terminal_closes(
     start: Callable[..., Start],
 ) -> None:
     one = start().wait_for("Stop it with")
@@ -48,7 +48,6 @@ def test_after_kill_9_nothing_is_left_and_the_next_start_makes_the_demo_and_runs
     one.process.kill()
     next_one = start().wait_for("Stop it with")
     assert one.leftovers(0.5) == []
-    assert next_one.child("manage.py demo").is_running()
 
     next_one.process.send_signal(signal.SIGHUP)
     assert next_one.rest().endswith("Stopped.\n")

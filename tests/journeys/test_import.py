@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.billing import files
 from tests.harness.browsing import Visitor
@@ -85,6 +85,24 @@ def test_a_broken_line_is_rejected_and_named_and_the_file_is_not(stack: Stack, v
     expect(row).to_have_count(1)
     expect(row.locator("td").first).to_have_text("3")
     expect(row).to_contain_text("not a day")
+
+
+def test_a_page_that_was_drawn_while_its_run_ended_loads_again_once(stack: Stack, visitor: Visit) -> None:
+    page = upload(visitor("clerk"), SOME_BROKEN + b"4,1997-01-04,1,1.00,more\n", "drawn.csv")
+    expect(fact(page, "state")).to_have_text("succeeded", timeout=30_000)
+    drawn: list[str] = []
+
+    def draw(route: Route) -> None:
+        drawn.append(route.request.url)
+        state = "running" if len(drawn) == 1 else "succeeded"
+        stack.ask("query", f"UPDATE billing_chargeimport SET state = '{state}' WHERE name = 'drawn.csv' RETURNING id")
+        route.continue_()
+
+    page.route(page.url, draw)
+    page.goto(page.url)
+
+    expect(fact(page, "state")).to_have_text("succeeded", timeout=30_000)
+    assert len(drawn) == 2
 
 
 def test_an_import_whose_process_is_killed_ends_exact(stack: Stack, visitor: Visit) -> None:

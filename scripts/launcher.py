@@ -101,7 +101,7 @@ def _start(supervisor: Supervisor, port: int, var: Path) -> str:
     if catches_mail:
         values |= {"EMAIL_HOST": HOST, "EMAIL_PORT": str(redis_server.free_port())}
     run_env.write(var, values)
-    env = {**os.environ, **values, "TAT_VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
+    env = {**os.environ, **values, **environment.bytecode(var), "TAT_VAR_DIR": str(var), "PYTHONUNBUFFERED": "1"}
     go = var / "prepared"
     go.unlink(missing_ok=True)
     processes = Processes(supervisor, env, port, go)

@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 from scripts import environment, postgres_server
 from scripts.environment import PYTHON, ROOT
@@ -63,6 +64,7 @@ def _parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[st
 def _run(options: argparse.Namespace, pytest_arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="tat-test-", ignore_cleanup_errors=True) as directory:
         env = {name: value for name, value in os.environ.items() if name in KEPT or not name.startswith(OURS)}
+        env |= environment.bytecode(Path(directory))
         env |= {"TAT_VAR_DIR": directory, "TAT_REQUIRE_ALL": "1" if options.require_all else "0"}
         with _database(options.database) as url:
             failed = _pytest(pytest_arguments, {**env, **url})

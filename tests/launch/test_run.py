@@ -23,7 +23,7 @@ def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_user
     try:
         redis_server.ask(theirs.port, "SET", "theirs", "precious")
         mine = {"TAT_VAR_DIR": str(tmp_path / "var"), "TAT_ADMIN_PASSWORD": "chosen-by-me"}
-        one = start(REDIS_URL=theirs.url, **mine).wait_for("Stop it with")
+        one = start(REDIS_URL=theirs.url, PYTHONDONTWRITEBYTECODE="1", **mine).wait_for("Stop it with")
         began = time.monotonic()
 
         one.process.send_signal(signal.SIGTERM)
@@ -36,6 +36,7 @@ def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_user
         assert "password as set by TAT_ADMIN_PASSWORD" in told and "chosen-by-me" not in told
         assert redis_server.ask(theirs.port, "GET", "theirs") == "$8\r\nprecious\r\n"
         assert not (tmp_path / "var" / "redis").exists()
+        assert list((tmp_path / "var" / "bytecode").rglob("settings.*.pyc")), "else every start compiles all modules"
     finally:
         theirs.stop()
 

@@ -15,12 +15,15 @@ ALONE = ("-n", "0")
 
 PROBE = """
 import os
+import sys
 
 def test_the_environment():
     assert os.environ["TAT_REQUIRE_ALL"] == "REQUIRE"
     assert os.environ.get("REDIS_URL") is None
     assert os.environ["TAT_VAR_DIR"] != "/of/a/running/tat"
     assert os.environ.get("DATABASE_URL", "").startswith("DATABASE")
+    assert not sys.dont_write_bytecode
+    assert sys.pycache_prefix.startswith(os.environ["TAT_VAR_DIR"])
 """
 
 
@@ -34,6 +37,7 @@ def run_test(
         PROBE.replace('REQUIRE"', f'{require_all}"').replace('DATABASE"', f'{database}"')
     )
     astray = {"REDIS_URL": "redis://127.0.0.1:1/0", "TAT_VAR_DIR": "/of/a/running/tat", "DATABASE_URL": "sqlite:////of"}
+    astray["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(
         [project / "test", *arguments, "tests/test_probe.py"],
         env=clean_env(**astray),

@@ -1,34 +1,6 @@
 import assert from "node:assert/strict";
-import { afterEach, beforeEach, mock, test } from "node:test";
-import { Socket } from "../../live/static/live/socket.js";
-import { Server } from "./server.js";
-
-let server;
-let socket;
-let frames;
-
-beforeEach(() => {
-  mock.timers.enable({ apis: ["setTimeout", "Date"], now: 1_000_000 });
-  mock.method(Math, "random", () => 0.999);
-  server = new Server();
-  socket = new Socket(server.accept);
-  frames = [];
-});
-
-afterEach(() => {
-  mock.timers.reset();
-  mock.restoreAll();
-});
-
-const follow = () => socket.subscribe({ topic: "runs", filter: {}, limit: 50 }, (frame) => frames.push(frame));
-const followRun = (id, take = (frame) => frames.push(frame), refuse = undefined) =>
-  socket.subscribe({ topic: `run:${id}` }, take, refuse);
-const asked = () => server.last.heard.filter((frame) => frame.type === "subscribe");
-const goLive = () => {
-  follow();
-  server.last.greet();
-  server.last.answer();
-};
+import { mock, test } from "node:test";
+import { asked, followRun, frames, goLive, server, socket } from "./page.js";
 
 test("boxes of the same run share one subscription, which ends with the last of them", () => {
   const taken = [];

@@ -11,10 +11,10 @@ KEYWORDS = -k gettext_lazy -k ngettext_lazy:1,2 -k pgettext_lazy:1c,2
 DEPLOYED = $(APART) DEBUG=0 ALLOWED_HOSTS=tat.example
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench messages lock venv js
+.PHONY: help run test check bench bench-billing messages lock venv js
 
 help: ## print this list
-	@sed -n 's/^\([a-z]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /make \1\t/p' $(MAKEFILE_LIST) | expand -t 20
 
 run: ## start tat here, as ./run does
 	./run
@@ -32,8 +32,11 @@ check: venv js ## all checks that need no running service
 	$(DEPLOYED) $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(DEPLOYED) $(BIN)/python manage.py makemigrations --check --dry-run
 
-bench: venv ## measure, and write bench/RESULTS.md
-	$(BIN)/python -m bench
+bench: venv ## measure `live` against its peers (under 6 minutes), and write bench/RESULTS.md
+	$(BIN)/python -m bench live
+
+bench-billing: venv ## measure billing (some 8 minutes), and write bench/RESULTS.md
+	$(BIN)/python -m bench billing
 
 messages: venv ## extract all texts, update the translations in locale/, and compile them
 	PYTHONPATH=. $(BIN)/pybabel --quiet extract --mapping-file locale/babel.cfg $(KEYWORDS) --add-location file \

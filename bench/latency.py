@@ -13,7 +13,7 @@ from bench.stage import Stage
 VARIANTS = ("live", "recipe")
 STATES = ("received", "running", "succeeded")
 TURNS = 3
-TASKS = 80
+TASKS = 64
 GAP_S = 0.15
 #: Every second task is empty, so that its three signals come within a few ms.
 WORK_S = 0.075

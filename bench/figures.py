@@ -94,8 +94,8 @@ def write(section: str, title: str, about: str, figures: Sequence[Figure]) -> st
     old = RESULTS.read_text() if RESULTS.exists() else ""
     parts = {name: _part(old, name) for name in SECTIONS} | {section: body}
     head = (
-        "# Measured\n\n`make bench` and `make bench-billing` write this page. Peers run in the same run, in turns; values "
-        "are medians over the turns with (lowest to highest). Ratios are taken within a turn."
+        "# Measured\n\n`make bench` and `make bench-billing` write this page. Peers run in the same run, in turns; "
+        "values are medians over the turns with (lowest to highest). Ratios are taken within a turn."
     )
     page = [head, *(f"<!-- {name} -->\n{text}\n<!-- /{name} -->" for name, text in parts.items() if text)]
     RESULTS.write_text("\n\n".join(page) + "\n")

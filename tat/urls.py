@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from live.views import healthz
 
+admin.site.site_header = admin.site.site_title = "tat"
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="live:runs"), name="overview"),
     path("live/", include("live.urls")),

@@ -80,6 +80,7 @@ def test_what_has_stopped_is_missed(stack: Stack) -> None:
     assert code == 1
     assert {name for name, line in said.items() if line.startswith("FAIL")} == {"Recorder", "Workers"}
     assert "was not recorded" in said["Recorder"]
+    assert said["Web server"].startswith("-- not asked")
 
 
 def test_a_redis_that_is_gone_is_said_in_lines(stack: Stack) -> None:

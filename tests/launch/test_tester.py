@@ -37,10 +37,9 @@ def run_test(
         PROBE.replace('REQUIRE"', f'{require_all}"').replace('DATABASE"', f'{database}"')
     )
     astray = {"REDIS_URL": "redis://127.0.0.1:1/0", "TAT_VAR_DIR": "/of/a/running/tat", "DATABASE_URL": "sqlite:////of"}
-    astray["PYTHONDONTWRITEBYTECODE"] = "1"
     return subprocess.run(
         [project / "test", *arguments, "tests/test_probe.py"],
-        env=clean_env(**astray),
+        env=clean_env(PYTHONDONTWRITEBYTECODE="1", **astray),
         capture_output=True,
         text=True,
         timeout=120,

@@ -16,13 +16,13 @@ HOST = "127.0.0.1"
 ANSWER_S = 60.0
 WORKER = "run"  # not `celery`: a second terminal starts one of that name
 WORKER_PROCESSES = 2
-# Seconds to wait after each signal, before a child is killed; together under ten.
-WEB_STOPS = ((signal.SIGTERM, 2.5),)  # it gives its sockets 2 s for their last frames
+# Seconds to wait after each signal, before a child is killed; together nine, as all must have stopped within ten.
+WEB_STOPS = ((signal.SIGTERM, 2.3),)  # it gives its sockets 2 s for their last frames
 BEAT_STOPS = ((signal.SIGTERM, 1.0),)
 REDIS_STOPS = ((signal.SIGTERM, 1.5),)
-MAIL_STOPS = ((signal.SIGTERM, 1.0),)
+MAIL_STOPS = ((signal.SIGTERM, 0.5),)
 # First Celery's warm shutdown; then its cold one, which gives back what cannot end in time.
-WORKER_STOPS = ((signal.SIGTERM, 3.5), (signal.SIGQUIT, 1.0))
+WORKER_STOPS = ((signal.SIGTERM, 3.0), (signal.SIGQUIT, 0.7))
 
 
 @dataclass

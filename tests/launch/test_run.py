@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts import redis_server
+from scripts import processes, redis_server
 from tests.launch.starts import STOP_S, Start
 
 pytestmark = pytest.mark.timeout(240)
@@ -53,6 +53,13 @@ def test_after_kill_9_nothing_is_left_and_the_next_start_runs_until_its_terminal
     next_one.process.send_signal(signal.SIGHUP)
     assert next_one.rest().endswith("Stopped.\n")
     assert next_one.leftovers(0.5) == []
+
+
+def test_what_the_processes_may_take_to_stop_leaves_a_second_of_the_ten() -> None:
+    steps = [step for name, value in vars(processes).items() if name.endswith("_STOPS") for step in value]
+
+    assert len(steps) == 6, "web, beat, redis and mail have one, the worker two"
+    assert sum(seconds for _, seconds in steps) <= STOP_S - 1
 
 
 def test_a_child_that_dies_is_named_with_its_last_lines(start: Callable[..., Start], var: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,14 @@ from scripts import processes, redis_server
 from tests.launch.starts import STOP_S, Start
 
 pytestmark = pytest.mark.timeout(240)
+
+
+@pytest.fixture
+def hang_up() -> Iterator[None]:
+    """Let what is started hear of a closed terminal, also if these tests were told not to (nohup)."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_users(
@@ -42,7 +50,7 @@ def test_sigterm_stops_everything_within_ten_seconds_but_not_a_redis_of_the_user
 
 
 def test_after_kill_9_nothing_is_left_and_the_next_start_runs_until_its_terminal_closes(
-    start: Callable[..., Start],
+    start: Callable[..., Start], hang_up: None
 ) -> None:
     one = start().wait_for("Stop it with")
 
